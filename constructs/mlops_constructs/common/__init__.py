@@ -1,0 +1,1 @@
+"""What several capability packages share: errors, names, keys, buckets, roles, tags."""

@@ -1,0 +1,77 @@
+"""One error for bad input: where, what was got, what is allowed, what to write instead.
+
+A construct collects all its problems and reports them together, so that a user mends a call
+once and not five times.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from constructs import Construct
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is wrong with the input of a construct.
+
+    Attributes:
+        what: The argument or relation at fault, such as ``compute.count``.
+        got: The value received, shown with ``repr``.
+        allowed: What the service or the construct accepts, such as ``1 to 10``.
+        instead: What to write to mend it.
+    """
+
+    what: str
+    got: object
+    allowed: str
+    instead: str
+
+    def __str__(self) -> str:
+        return f"{self.what}: got {self.got!r}; allowed: {self.allowed}. {self.instead}"
+
+
+class ValidationError(ValueError):
+    """Raised by a construct whose input the service would refuse, or that makes no sense.
+
+    Attributes:
+        path: The construct's path in the app, such as ``Serving-dev/Endpoint``.
+        problems: Everything that was found wrong, in the order of the arguments.
+    """
+
+    def __init__(self, scope: Construct | str, problems: Sequence[Problem]) -> None:
+        self.path = scope if isinstance(scope, str) else scope.node.path
+        self.problems = tuple(problems)
+        lines = "\n".join(f"  - {problem}" for problem in self.problems)
+        super().__init__(f"{self.path or 'App'}: {_count(len(self.problems))}\n{lines}")
+
+
+class Problems:
+    """Collects the problems of one construct; ``raise_if_any`` reports them together."""
+
+    def __init__(self, scope: Construct | str) -> None:
+        self._scope = scope
+        self._found: list[Problem] = []
+
+    def add(self, what: str, *, got: object, allowed: str, instead: str) -> None:
+        """Note one problem; the arguments are those of `Problem`."""
+        self._found.append(Problem(what, got, allowed, instead))
+
+    def check(self, ok: bool, what: str, *, got: object, allowed: str, instead: str) -> None:
+        """Note the problem unless ``ok``."""
+        if not ok:
+            self.add(what, got=got, allowed=allowed, instead=instead)
+
+    def raise_if_any(self) -> None:
+        """Report what was found.
+
+        Raises:
+            ValidationError: If any problem was noted.
+        """
+        if self._found:
+            raise ValidationError(self._scope, self._found)
+
+
+def _count(number: int) -> str:
+    return "1 problem" if number == 1 else f"{number} problems"
