@@ -9,8 +9,6 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 UV_VERSION := 0.13.8
 UV := $(CURDIR)/.tools/bin/uv
 BIN := $(CURDIR)/.venv/bin
-CLOUD_BIN := $(CURDIR)/localcloud/.venv/bin
-JOBS_BIN := $(CURDIR)/localcloud/containers/.venv/bin
 SDK_BIN := $(CURDIR)/pipeline_code/.venv/bin
 
 # uv takes the interpreter that is there and never fetches one. Without compiled files the
@@ -78,6 +76,54 @@ setup: node .venv/.ready localcloud/.venv/.ready localcloud/containers/.venv/.re
 
 .PHONY: setup-sdk
 setup-sdk: pipeline_code/.venv/.ready ## Set up the environment of pipeline_code/ (the SageMaker SDK)
+
+# --- everyday -----------------------------------------------------------------------------------
+
+.PHONY: demo
+demo: setup ## Run the platform on this machine, end to end (KEEP=1 leaves it up)
+	$(BIN)/python -m demo $(if $(KEEP),--keep)
+
+.PHONY: test
+test: setup setup-sdk ## Run all tests
+	$(BIN)/python -m pytest -q --durations=5
+	localcloud/.venv/bin/python -m pytest -q tests/localcloud
+	pipeline_code/.venv/bin/python -m pytest -q tests/pipeline_code
+
+.PHONY: check
+check: setup setup-sdk ## Lint and type-check everything
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	cd localcloud && .venv/bin/mypy
+	cd $(CURDIR)/pipeline_code && .venv/bin/mypy
+
+.PHONY: format
+format: .venv/.ready ## Format the code and mend what the linter can mend
+	$(BIN)/ruff check --fix-only --quiet .
+	$(BIN)/ruff format .
+
+.PHONY: synth
+synth: setup ## Synthesise all environments into cdk.out/
+	cdk synth --quiet
+
+.PHONY: definitions
+definitions: setup-sdk ## Compile pipeline_code/*/pipeline.py to definition.json
+	$(SDK_BIN)/python -m pipeline_code.compiler --all
+
+.PHONY: snapshots
+snapshots: setup ## Accept the templates as they are now as the new snapshots
+	$(BIN)/python -m pytest -q tests/snapshots --snapshot-update
+
+.PHONY: bench
+bench: setup setup-sdk ## Measure, as ratios against baselines in the same run
+	$(BIN)/python -m benchmarks
+
+.PHONY: lock
+lock: .tools/bin/uv ## Resolve all lock files anew and export requirements.txt
+	for project in . localcloud localcloud/containers pipeline_code; do $(UV) lock --quiet --project $$project; done
+	$(UV) export --quiet --no-hashes --no-emit-project --no-dev --group app --no-header -o requirements.txt
+	npm install --package-lock-only --silent
+	npm install --package-lock-only --silent --prefix localcloud
 
 .PHONY: clean
 clean: ## Remove what the targets made (environments, node_modules, caches, outputs)

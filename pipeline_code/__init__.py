@@ -1,0 +1,1 @@
+"""Use cases: per folder a SageMaker pipeline, its step scripts and its compiled definition."""
