@@ -165,8 +165,22 @@ def build(context: Context) -> Pipeline:
                 _input("data", data_uri),
             ],
             outputs=[
-                _output(name, destination("preprocess", name))
-                for name in ("train", "validation", "test", "columns", "baseline")
+                *(
+                    _output(name, destination("preprocess", name))
+                    for name in ("train", "validation", "test", "columns")
+                ),
+                # Monitors find the latest training data in one place, whatever run made them.
+                _output(
+                    "baseline",
+                    Join(
+                        on="/",
+                        values=[
+                            f"s3://{context.bucket('artifacts')}",
+                            ExecutionVariables.PIPELINE_NAME,
+                            "baseline",
+                        ],
+                    ),
+                ),
             ],
             arguments=[
                 *_arguments(COLUMNS),

@@ -1,11 +1,13 @@
 """AWS's images: account by region, from a table."""
 
+import json
+
 import aws_cdk as cdk
 import pytest
 
 from mlops_constructs.common.errors import ValidationError
 from mlops_constructs.common.images import framework_image
-from tests.support import feature_flags, new_stack, template_of
+from tests.support import ROOT, feature_flags, new_stack, template_of
 
 
 def stack_in(region: str) -> cdk.Stack:
@@ -70,3 +72,14 @@ def test_unknown_image(framework: str, version: str | None, said: str) -> None:
 def test_region_without_the_image() -> None:
     with pytest.raises(ValidationError, match=r"region: got 'eu-south-2'.*no clarify image there"):
         framework_image(stack_in("eu-south-2"), "clarify")
+
+
+def test_table_agrees_with_the_images_of_compiled_pipelines() -> None:
+    table = json.loads((ROOT / "constructs/mlops_constructs/common/images.json").read_text())
+    locks = list((ROOT / "pipeline_code").glob("*/definition.lock.json"))
+    assert locks
+    for lock in locks:
+        for image in json.loads(lock.read_text())["images"].values():
+            entry = table["frameworks"][image["framework"]][image["version"]]
+            assert (entry["repository"], entry["tag"]) == (image["repository"], image["tag"])
+            assert table["accounts"][entry["accounts"]] == image["registries"]

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
-from aws_cdk import Acknowledgment, Validations
-from constructs import IConstruct
+import jsii
+from aws_cdk import Acknowledgment, Stack, Validations, aws_iam as iam
+from constructs import Construct, IConstruct, IValidation
 
 
 def acknowledge(construct: IConstruct, reasons: Mapping[str, str]) -> None:
@@ -19,3 +20,56 @@ def acknowledge(construct: IConstruct, reasons: Mapping[str, str]) -> None:
     Validations.of(construct).acknowledge(
         *(Acknowledgment(id=rule, reason=reason) for rule, reason in reasons.items())
     )
+
+
+def acknowledge_wildcards(grantee: iam.IGrantable, arns: Sequence[str], reason: str) -> None:
+    """Accept cdk-nag's findings about wildcard resources in the grantee's own policies.
+
+    Args:
+        grantee: The role; a grantee that is no construct has no policy here to acknowledge for.
+        arns: The resources of the statement; those without a wildcard are passed over.
+        reason: Why no exact ARN will do.
+    """
+    wild = [arn for arn in arns if "*" in arn]
+    if wild and isinstance(grantee, Construct):
+        grantee.node.add_validation(_AcknowledgeWildcards(grantee, wild, reason))
+
+
+@jsii.implements(IValidation)
+class _AcknowledgeWildcards:
+    """Acknowledges when the app is validated.
+
+    cdk-nag names a finding after the resolved ARN. For a bucket of another stack that is an
+    import, which exists only after CDK has prepared the app; validations run right after that.
+    """
+
+    def __init__(self, grantee: Construct, arns: Sequence[str], reason: str) -> None:
+        self._grantee = grantee
+        self._arns = arns
+        self._reason = reason
+
+    def validate(self) -> list[str]:
+        """Acknowledge; there is nothing to refuse."""
+        stack = Stack.of(self._grantee)
+        acknowledge(
+            self._grantee,
+            {
+                f"AwsSolutions-IAM5[Resource::{_flat(stack.resolve(arn))}]": self._reason
+                for arn in self._arns
+            },
+        )
+        return []
+
+
+def _flat(value: object) -> str:
+    """A resolved ARN as cdk-nag writes it into the ids of its findings."""
+    match value:
+        case {"Fn::Join": [str(delimiter), [*parts]]}:
+            return delimiter.join(_flat(part) for part in parts)
+        case {"Fn::GetAtt": [resource, attribute]}:
+            return f"<{resource}.{attribute}>"
+        case {"Fn::ImportValue": inner} | {"Fn::Sub": inner}:
+            return _flat(inner)
+        case {"Ref": name}:
+            return f"<{name}>"
+    return str(value).replace("${", "<").replace("}", ">")

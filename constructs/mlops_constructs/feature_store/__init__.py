@@ -1,0 +1,47 @@
+"""FeatureStoreGroup: a feature group that keeps its data, with grants that work."""
+
+from mlops_constructs.feature_store.group import FeatureStoreGroup
+from mlops_constructs.feature_store.interface import (
+    AthenaQueries,
+    FeatureGroupBase,
+    FeatureGroupStatus,
+    Operation,
+)
+from mlops_constructs.feature_store.schema import Feature, FeatureSchema, FeatureType
+from mlops_constructs.feature_store.stores import (
+    GlueTable,
+    IcebergTable,
+    InMemoryStore,
+    OfflineOnly,
+    OfflineStore,
+    OnDemand,
+    OnlineAndOffline,
+    OnlineOnly,
+    OnlineStore,
+    OwnGlueTable,
+    Provisioned,
+    Stores,
+)
+
+__all__ = [
+    "AthenaQueries",
+    "Feature",
+    "FeatureGroupBase",
+    "FeatureGroupStatus",
+    "FeatureSchema",
+    "FeatureStoreGroup",
+    "FeatureType",
+    "GlueTable",
+    "IcebergTable",
+    "InMemoryStore",
+    "OfflineOnly",
+    "OfflineStore",
+    "OnDemand",
+    "OnlineAndOffline",
+    "OnlineOnly",
+    "OnlineStore",
+    "Operation",
+    "OwnGlueTable",
+    "Provisioned",
+    "Stores",
+]

@@ -1,0 +1,174 @@
+"""The features of a group: their names and types, and which one identifies a record and when.
+
+Limits and reserved names: botocore's model of CreateFeatureGroup. The registry schema's pattern of
+names has no end anchor and lacks the underscore, so it neither refuses junk nor documents what
+the service takes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from mlops_constructs.common.errors import Problems
+from mlops_constructs.common.tokens import is_token
+
+#: Columns that Feature Store adds to the offline store itself.
+RESERVED_NAMES = frozenset({"is_deleted", "write_time", "api_invocation_time"})
+MOST_FEATURES = 2500
+
+_NAME = re.compile(r"[a-zA-Z0-9]([-_]*[a-zA-Z0-9]){0,63}")
+_NAME_ALLOWED = "1 to 64 letters, digits and inner hyphens or underscores"
+
+
+class FeatureType(StrEnum):
+    """The three types of Feature Store."""
+
+    STRING = "String"
+    INTEGRAL = "Integral"
+    FRACTIONAL = "Fractional"
+
+
+@dataclass(frozen=True)
+class Feature:
+    """A feature: `Feature.string("person_id")`, `Feature.integral("age")`, ….
+
+    Attributes:
+        name: At most 64 letters, digits and inner hyphens or underscores.
+        type: What its values are.
+    """
+
+    name: str
+    type: FeatureType
+
+    @classmethod
+    def string(cls, name: str) -> Feature:
+        """A feature of text, or of an ISO-8601 time."""
+        return cls(name, FeatureType.STRING)
+
+    @classmethod
+    def integral(cls, name: str) -> Feature:
+        """A feature of whole numbers (64 bits)."""
+        return cls(name, FeatureType.INTEGRAL)
+
+    @classmethod
+    def fractional(cls, name: str) -> Feature:
+        """A feature of decimal numbers, or of a time in seconds since 1970."""
+        return cls(name, FeatureType.FRACTIONAL)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FeatureSchema:
+    """What a record of a group looks like.
+
+    Features can be added later, up to 100 at a time, and never be removed, renamed or retyped;
+    another record identifier or event time makes another group (botocore, UpdateFeatureGroup).
+
+    Attributes:
+        record_identifier: The feature that says which entity a record is about.
+        event_time: The feature that says when the record became true: String (ISO-8601, such as
+            ``2026-11-01T00:00:00Z``) or Fractional (seconds since 1970). Iceberg needs String.
+        features: All features, these two included; 1 to 2,500.
+    """
+
+    record_identifier: str
+    event_time: str
+    features: Sequence[Feature]
+
+    def check(self, problems: Problems, *, offline: bool, iceberg: bool) -> None:
+        """Note everything that CreateFeatureGroup would refuse.
+
+        Args:
+            problems: Where to note it.
+            offline: Whether there is an offline store, whose columns are in lower case.
+            iceberg: Whether the offline store's table is of the Iceberg format.
+        """
+        problems.check(
+            1 <= len(self.features) <= MOST_FEATURES,
+            "schema.features",
+            got=len(self.features),
+            allowed=f"1 to {MOST_FEATURES} features",
+            instead="Declare every feature, or split the group by subject.",
+        )
+        self._check_names(problems, offline=offline)
+        by_name = {feature.name: feature for feature in self.features}
+        for what in ("record_identifier", "event_time"):
+            name = getattr(self, what)
+            problems.check(
+                name in by_name or is_token(name),
+                f"schema.{what}",
+                got=name,
+                allowed="the name of a declared feature",
+                instead=f"Add it, such as Feature.string({name!r}), or name one of: "
+                f"{', '.join(list(by_name)[:10])}.",
+            )
+        if self.event_time in by_name:
+            self._check_event_time(problems, by_name[self.event_time], iceberg=iceberg)
+
+    def _check_event_time(self, problems: Problems, feature: Feature, *, iceberg: bool) -> None:
+        allowed = {FeatureType.STRING} | (set() if iceberg else {FeatureType.FRACTIONAL})
+        problems.check(
+            feature.type in allowed,
+            f"schema.event_time ({feature.name})",
+            got=str(feature.type),
+            allowed=" or ".join(sorted(allowed)) + (", because of Iceberg" if iceberg else ""),
+            instead=f"Declare Feature.string({feature.name!r}) and send ISO-8601 times such as "
+            "'2026-11-01T00:00:00Z'.",
+        )
+
+    def _check_names(self, problems: Problems, *, offline: bool) -> None:
+        seen: dict[str, str] = {}
+        for feature in self.features:
+            check_feature_name(problems, "schema.features", feature.name)
+            problems.check(
+                feature.name.lower() not in RESERVED_NAMES,
+                "schema.features",
+                got=feature.name,
+                allowed="any name but " + ", ".join(sorted(RESERVED_NAMES)),
+                instead="Rename it: Feature Store adds a column of this name to every record.",
+            )
+            key = feature.name.lower() if offline else feature.name
+            problems.check(
+                key not in seen,
+                "schema.features",
+                got=feature.name,
+                allowed="each name once"
+                + (", whatever its case: the offline table is in lower case" if offline else ""),
+                instead=f"Rename or drop it: {seen.get(key)!r} is declared before it.",
+            )
+            seen.setdefault(key, feature.name)
+
+
+def check_feature_name(problems: Problems, what: str, name: str) -> None:
+    """Check the name of a feature."""
+    if is_token(name):
+        return
+    problems.check(
+        bool(_NAME.fullmatch(name)),
+        what,
+        got=name,
+        allowed=_NAME_ALLOWED,
+        instead=f"Write {_nearest(name)!r}.",
+    )
+
+
+def check_group_name(problems: Problems, name: str) -> None:
+    """Check the name of a group.
+
+    Lower case because SageMaker lower-cases names inside ARNs and IAM compares ARNs by case.
+    """
+    if is_token(name):
+        return
+    problems.check(
+        bool(_NAME.fullmatch(name)) and name == name.lower(),
+        "feature_group_name",
+        got=name,
+        allowed=_NAME_ALLOWED + ", in lower case",
+        instead=f"Write {_nearest(name).lower()!r}.",
+    )
+
+
+def _nearest(name: str) -> str:
+    return re.sub(r"[^a-zA-Z0-9_-]+", "_", name)[:64].strip("_-") or "x"

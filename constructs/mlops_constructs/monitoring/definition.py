@@ -1,0 +1,138 @@
+"""The open engine's pipeline definition: one Processing step."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mlops_constructs.common.bundles import CodeBundle
+from mlops_constructs.common.images import FrameworkImage
+from mlops_constructs.monitoring.engines import OpenEngine
+from mlops_constructs.monitoring.inputs import DataQuality, EndpointCapture
+from mlops_constructs.monitoring.plan import Plan
+from mlops_constructs.monitoring.schedules import hours_of
+
+#: The pipeline's only parameter: until when a run looks back. Whoever starts it may give a time.
+TIME_PARAMETER = "ScheduledTime"
+
+_BASE = "/opt/ml/processing"
+# A shell, because the archive is named after its content.
+_ENTRYPOINT = [
+    "/bin/bash",
+    "-c",
+    f"mkdir -p {_BASE}/code && tar -xzf {_BASE}/input/code/*.tar.gz -C {_BASE}/code && "
+    f'cd {_BASE}/code && exec python3 -m analysis.analyze "$@"',
+    "analyze",
+]
+
+
+def pipeline_definition(
+    plan: Plan,
+    monitor: DataQuality,
+    engine: OpenEngine,
+    *,
+    image: FrameworkImage,
+    code: CodeBundle,
+    job_role_arn: str,
+) -> dict[str, Any]:
+    """The definition, with tokens."""
+    report_uri = {
+        "Std:Join": {
+            "On": "/",
+            "Values": [plan.reports.uri, {"Get": "Execution.PipelineExecutionId"}],
+        }
+    }
+    output = {
+        "OutputName": "report",
+        "AppManaged": False,
+        "S3Output": {
+            "S3Uri": report_uri,
+            "LocalPath": f"{_BASE}/output",
+            "S3UploadMode": "EndOfJob",
+        },
+    }
+    job = {
+        "ProcessingResources": {
+            "ClusterConfig": {
+                "InstanceCount": 1,
+                "InstanceType": engine.instance_type,
+                "VolumeSizeInGB": engine.volume_size_gb,
+                "VolumeKmsKeyId": plan.key.key_arn,
+            }
+        },
+        "AppSpecification": {
+            "ImageUri": image.uri,
+            "ContainerEntrypoint": _ENTRYPOINT,
+            "ContainerArguments": _arguments(plan, report_uri),
+        },
+        "ProcessingInputs": [
+            _input("code", code.s3_object_url),
+            _input("reference", monitor.reference.uri),
+        ],
+        "ProcessingOutputConfig": {"KmsKeyId": plan.key.key_arn, "Outputs": [output]},
+        "NetworkConfig": _network(engine),
+        "RoleArn": job_role_arn,
+        "StoppingCondition": {"MaxRuntimeInSeconds": int(engine.max_runtime.to_seconds())},
+    }
+    retry = {
+        "ExceptionType": ["Step.SERVICE_FAULT", "Step.THROTTLING"],
+        "IntervalSeconds": 30,
+        "BackoffRate": 2.0,
+        "MaxAttempts": 3,
+    }
+    return {
+        "Version": "2020-12-01",
+        "Metadata": {},
+        "Parameters": [{"Name": TIME_PARAMETER, "Type": "String", "DefaultValue": "now"}],
+        "Steps": [
+            {
+                "Name": "DataQuality",
+                "Type": "Processing",
+                "Arguments": job,
+                "RetryPolicies": [retry],
+            }
+        ],
+    }
+
+
+def _arguments(plan: Plan, report_uri: dict[str, Any]) -> list[Any]:
+    options: dict[str, Any] = {
+        "--monitor": plan.monitor_name,
+        "--until": {"Get": f"Parameters.{TIME_PARAMETER}"},
+        "--hours": str(hours_of(plan.schedule)),
+        "--kind": "capture" if isinstance(plan.target, EndpointCapture) else "dataset",
+        "--data": plan.data.uri,
+        "--reference": f"{_BASE}/input/reference",
+        "--output": f"{_BASE}/output",
+        "--report-uri": report_uri,
+        "--message": "/opt/ml/output/message",
+    }
+    return [word for option in options.items() for word in option] + ["--publish"]
+
+
+def _network(engine: OpenEngine) -> dict[str, Any]:
+    network: dict[str, Any] = {
+        # The analysis fetches the window's objects and publishes metrics itself.
+        "EnableNetworkIsolation": False,
+        "EnableInterContainerTrafficEncryption": True,
+    }
+    if engine.network is not None:
+        network["VpcConfig"] = {
+            "SecurityGroupIds": engine.network.security_group_ids,
+            "Subnets": engine.network.subnet_ids,
+        }
+    return network
+
+
+def _input(name: str, uri: str) -> dict[str, Any]:
+    return {
+        "InputName": name,
+        "AppManaged": False,
+        "S3Input": {
+            "S3Uri": uri,
+            "LocalPath": f"{_BASE}/input/{name}",
+            "S3DataType": "S3Prefix",
+            "S3InputMode": "File",
+            "S3DataDistributionType": "FullyReplicated",
+            "S3CompressionType": "None",
+        },
+    }

@@ -1,0 +1,190 @@
+"""The open engine: a SageMaker pipeline with one Processing step, started by EventBridge Scheduler.
+
+A pipeline and not a bare job, because Scheduler has a target for pipelines, executions are listed
+with their reasons, and the step is retried when the service fails.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from aws_cdk import Stack, aws_iam as iam, aws_sagemaker as sagemaker, aws_scheduler as scheduler
+
+from mlops_constructs.common.bundles import CodeBundle, code_bundle
+from mlops_constructs.common.images import framework_image
+from mlops_constructs.common.roles import (
+    allow_job_metrics,
+    sagemaker_role,
+    service_role,
+    wait_for_policy,
+)
+from mlops_constructs.monitoring import access
+from mlops_constructs.monitoring.analysis.publish import EVENT_SOURCE, NAMESPACE
+from mlops_constructs.monitoring.definition import TIME_PARAMETER, pipeline_definition
+from mlops_constructs.monitoring.engines import OpenEngine
+from mlops_constructs.monitoring.inputs import DataQuality
+from mlops_constructs.monitoring.plan import Plan
+from mlops_constructs.monitoring.schedules import scheduler_expression
+
+_ANALYSIS = Path(__file__).parent / "analysis"
+
+
+@dataclass(frozen=True, kw_only=True)
+class OpenMonitor:
+    """What the engine made.
+
+    Attributes:
+        pipeline: The pipeline's L1.
+        pipeline_name: Its name.
+        pipeline_arn: Its ARN.
+        schedule: What starts it.
+        role: The role of the analysis.
+    """
+
+    pipeline: sagemaker.CfnPipeline
+    pipeline_name: str
+    pipeline_arn: str
+    schedule: scheduler.CfnSchedule
+    role: iam.Role
+
+
+def make_open_monitor(plan: Plan, monitor: DataQuality, engine: OpenEngine) -> OpenMonitor:
+    """Make pipeline, roles and schedule below the suite."""
+    scope, stack = plan.scope, Stack.of(plan.scope)
+    name = f"{plan.monitor_name}-data-quality"
+    image = engine.image or framework_image(scope, "sklearn", "1.4-2")
+    code = _bundle(plan, monitor)
+    role = sagemaker_role(scope, "Role", description=f"Analyses data for {plan.monitor_name}")
+    access.allow_job(
+        role, key=plan.key, repository_arn=image.repository_arn, network=engine.network
+    )
+    _allow_analysis(role, plan, monitor, code)
+    pipeline_role = _pipeline_role(plan, name, role)
+    pipeline = sagemaker.CfnPipeline(
+        scope,
+        "Pipeline",
+        pipeline_name=name,
+        pipeline_description=f"Data quality of {plan.monitor_name}",
+        pipeline_definition={
+            "PipelineDefinitionBody": stack.to_json_string(
+                pipeline_definition(
+                    plan, monitor, engine, image=image, code=code, job_role_arn=role.role_arn
+                )
+            )
+        },
+        parallelism_configuration={"MaxParallelExecutionSteps": 1},
+        role_arn=pipeline_role.role_arn,
+    )
+    wait_for_policy(pipeline, pipeline_role)
+    wait_for_policy(pipeline, role)
+    arn = stack.format_arn(service="sagemaker", resource="pipeline", resource_name=name)
+    return OpenMonitor(
+        pipeline=pipeline,
+        pipeline_name=name,
+        pipeline_arn=arn,
+        schedule=_schedule(plan, pipeline, name, arn),
+        role=role,
+    )
+
+
+def _bundle(plan: Plan, monitor: DataQuality) -> CodeBundle:
+    settings = {
+        "false_alarm_rate": monitor.false_alarm_rate,
+        "drift_floor": monitor.drift_floor,
+        "missing_values": list(monitor.missing_values),
+        "columns": list(monitor.reference.columns),
+        "capture_columns": list(monitor.capture_columns),
+        "ignore": list(monitor.ignore),
+    }
+    files = {f"analysis/{path.name}": path for path in sorted(_ANALYSIS.glob("*.py"))}
+    with tempfile.TemporaryDirectory(prefix="mlops-constructs-") as folder:
+        path = Path(folder, "settings.json")
+        path.write_text(json.dumps(settings, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+        return code_bundle(plan.scope, "Code", {**files, "settings.json": path})
+
+
+def _allow_analysis(role: iam.Role, plan: Plan, monitor: DataQuality, code: CodeBundle) -> None:
+    allow_job_metrics(role, NAMESPACE)
+    access.allow_read(role, plan.data)
+    access.allow_read(role, monitor.reference)
+    access.allow_write(role, plan.reports)
+    code.grant_read(role)
+    access.acknowledge_wildcards(
+        role,
+        [code.archives_arn],
+        "Code archives are named after their content; runs under way keep theirs.",
+    )
+    bus = Stack.of(role).format_arn(service="events", resource="event-bus", resource_name="default")
+    role.add_to_policy(
+        iam.PolicyStatement(
+            actions=["events:PutEvents"],
+            resources=[bus],
+            conditions={"StringEquals": {"events:source": EVENT_SOURCE}},
+        )
+    )
+
+
+def _pipeline_role(plan: Plan, name: str, job_role: iam.Role) -> iam.Role:
+    role = sagemaker_role(plan.scope, "PipelineRole", description=f"Runs the pipeline {name}")
+    # SageMaker Pipelines names its jobs pipelines-<execution>-<step>-<random>.
+    jobs = Stack.of(role).format_arn(
+        service="sagemaker", resource="processing-job", resource_name="pipelines-*"
+    )
+    role.add_to_policy(
+        iam.PolicyStatement(
+            actions=[
+                "sagemaker:AddTags",
+                "sagemaker:CreateProcessingJob",
+                "sagemaker:DescribeProcessingJob",
+                "sagemaker:StopProcessingJob",
+            ],
+            resources=[jobs],
+        )
+    )
+    access.acknowledge_wildcards(
+        role, [jobs], "SageMaker Pipelines makes up the names of its jobs."
+    )
+    role.add_to_policy(
+        iam.PolicyStatement(
+            actions=["iam:PassRole"],
+            resources=[job_role.role_arn],
+            conditions={"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}},
+        )
+    )
+    return role
+
+
+def _schedule(
+    plan: Plan, pipeline: sagemaker.CfnPipeline, name: str, arn: str
+) -> scheduler.CfnSchedule:
+    role = service_role(
+        plan.scope,
+        "ScheduleRole",
+        description=f"Starts the pipeline {name}",
+        service="scheduler.amazonaws.com",
+    )
+    role.add_to_policy(
+        iam.PolicyStatement(actions=["sagemaker:StartPipelineExecution"], resources=[arn])
+    )
+    schedule = scheduler.CfnSchedule(
+        plan.scope,
+        "Schedule",
+        description=f"Starts the pipeline {name}",
+        schedule_expression=scheduler_expression(plan.schedule),
+        flexible_time_window={"mode": "OFF"},
+        target={
+            "arn": arn,
+            "roleArn": role.role_arn,
+            "sageMakerPipelineParameters": {
+                "pipelineParameterList": [
+                    {"name": TIME_PARAMETER, "value": "<aws.scheduler.scheduled-time>"}
+                ]
+            },
+        },
+    )
+    wait_for_policy(schedule, role)
+    schedule.add_resource_dependency(pipeline)
+    return schedule

@@ -1,0 +1,1 @@
+"""The sub-commands `mlops-constructs check` and `mlops-constructs rules`."""

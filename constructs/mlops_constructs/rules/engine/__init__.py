@@ -1,0 +1,1 @@
+"""The engine under the service rules: reading templates, resolving values, running rules."""

@@ -1,0 +1,247 @@
+"""How an endpoint moves to a new model: canary, linear, rolling, or all at once.
+
+| policy | first step | then | needs |
+|---|---|---|---|
+| `Canary` | ``percent`` of the new fleet takes traffic | bakes, then the rest | 2 instances |
+| `Linear` | ``percent`` at a time | bakes after each step | 2 instances |
+| `Rolling` | replaces ``percent`` of the fleet at a time | bakes after each | 2 instances |
+| `AllAtOnce` | everything | bakes, the old fleet standing by | 1 instance |
+
+The first, second and last run a whole second fleet while they last; rolling needs only one batch
+more. Limits: botocore's model of SageMaker (``TrafficRoutingConfig``, ``BlueGreenUpdatePolicy``,
+``RollingUpdatePolicy``) and the developer guide, "Deployment guardrails". The policy acts on
+updates; the first creation only stores it.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+from typing import Any
+
+from aws_cdk import Duration
+
+from mlops_constructs.common.errors import Problems
+from mlops_constructs.common.tokens import is_token
+
+_LONGEST_WAIT_SECONDS = 3600
+_LONGEST_DEPLOYMENT_SECONDS = 28800
+#: What a deployment may take beyond its waits: starting instances, pulling images, loading models.
+_START_SECONDS = 3600
+_BATCH_START_SECONDS = 900
+
+
+def _ten_minutes() -> Duration:
+    return Duration.minutes(10)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Policy(ABC):
+    """What all policies share.
+
+    Attributes:
+        bake: How long alarms are watched after each shift of traffic, at most an hour.
+    """
+
+    bake: Duration = field(default_factory=_ten_minutes)
+
+    @property
+    def bake_seconds(self) -> int:
+        """The bake time in seconds."""
+        return int(self.bake.to_seconds())
+
+    @property
+    @abstractmethod
+    def wait_seconds(self) -> int:
+        """The sum of all waits of one deployment, in seconds."""
+
+    def check(self, problems: Problems, count: int) -> None:
+        """Note what does not fit the service or a fleet of ``count`` instances."""
+        problems.check(
+            self.bake_seconds <= _LONGEST_WAIT_SECONDS,
+            "deployment.bake",
+            got=f"{self.bake_seconds} s",
+            allowed="0 to 3600 s",
+            instead="Write Duration.hours(1) at most.",
+        )
+        problems.check(
+            self.wait_seconds < _LONGEST_DEPLOYMENT_SECONDS,
+            "deployment",
+            got=f"waits of {self.wait_seconds} s in total",
+            allowed=f"less than {_LONGEST_DEPLOYMENT_SECONDS} s, the longest deployment",
+            instead="Bake for a shorter time or shift in larger steps.",
+        )
+
+    @abstractmethod
+    def to_property(self) -> dict[str, Any]:
+        """The update policy inside ``DeploymentConfig`` (L1 spelling)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _BlueGreen(_Policy):
+    @property
+    def wait_seconds(self) -> int:
+        return self._waits * self.bake_seconds
+
+    @property
+    def _waits(self) -> int:
+        return 1
+
+    def _policy(self, routing: dict[str, Any], old_fleet_seconds: int) -> dict[str, Any]:
+        return {
+            "blueGreenUpdatePolicy": {
+                "trafficRoutingConfiguration": routing,
+                "terminationWaitInSeconds": old_fleet_seconds,
+                "maximumExecutionTimeoutInSeconds": _timeout(self.wait_seconds + _START_SECONDS),
+            }
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class AllAtOnce(_BlueGreen):
+    """Shift all traffic to the new fleet, and bake while the old one stands by.
+
+    With ``bake=Duration.seconds(0)`` no alarm can roll the deployment back.
+    """
+
+    def to_property(self) -> dict[str, Any]:
+        """The update policy; the wait interval is required by the API for every type."""
+        routing = {"type": "ALL_AT_ONCE", "waitIntervalInSeconds": 0}
+        return self._policy(routing, self.bake_seconds)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Canary(_BlueGreen):
+    """Give a part of the new fleet traffic, bake, shift the rest, and bake once more.
+
+    Attributes:
+        percent: 1 to 50 % of the fleet, and at least one whole instance.
+    """
+
+    percent: int
+
+    @property
+    def _waits(self) -> int:
+        return 2
+
+    def check(self, problems: Problems, count: int) -> None:
+        """Note what does not fit the service or a fleet of ``count`` instances."""
+        super().check(problems, count)
+        _check_share(problems, "Canary", self.percent, count, least=1)
+
+    def to_property(self) -> dict[str, Any]:
+        """The update policy."""
+        routing = {
+            "type": "CANARY",
+            "canarySize": _percent(self.percent),
+            "waitIntervalInSeconds": self.bake_seconds,
+        }
+        return self._policy(routing, self.bake_seconds)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Linear(_BlueGreen):
+    """Shift traffic in equal steps, with a bake after each.
+
+    Attributes:
+        percent: 10 to 50 % of the fleet a step, and at least one whole instance.
+    """
+
+    percent: int
+
+    @property
+    def _waits(self) -> int:
+        return math.ceil(100 / max(self.percent, 1)) + 1
+
+    def check(self, problems: Problems, count: int) -> None:
+        """Note what does not fit the service or a fleet of ``count`` instances."""
+        super().check(problems, count)
+        _check_share(problems, "Linear", self.percent, count, least=10)
+
+    def to_property(self) -> dict[str, Any]:
+        """The update policy."""
+        routing = {
+            "type": "LINEAR",
+            "linearStepSize": _percent(self.percent),
+            "waitIntervalInSeconds": self.bake_seconds,
+        }
+        return self._policy(routing, self.bake_seconds)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rolling(_Policy):
+    """Replace a part of the fleet at a time; a rollback brings the whole old fleet up at once.
+
+    Attributes:
+        percent: 5 to 50 % of the fleet a batch, and at least one whole instance.
+    """
+
+    percent: int
+
+    @property
+    def wait_seconds(self) -> int:
+        """The sum of all waits of one deployment, in seconds."""
+        return self._batches * self.bake_seconds
+
+    @property
+    def _batches(self) -> int:
+        return math.ceil(100 / max(self.percent, 1))
+
+    def check(self, problems: Problems, count: int) -> None:
+        """Note what does not fit the service or a fleet of ``count`` instances."""
+        super().check(problems, count)
+        _check_share(problems, "Rolling", self.percent, count, least=5)
+
+    def to_property(self) -> dict[str, Any]:
+        """The update policy."""
+        return {
+            "rollingUpdatePolicy": {
+                "maximumBatchSize": _percent(self.percent),
+                "waitIntervalInSeconds": self.bake_seconds,
+                "maximumExecutionTimeoutInSeconds": _timeout(
+                    self.wait_seconds + self._batches * _BATCH_START_SECONDS
+                ),
+            }
+        }
+
+
+Deployment = AllAtOnce | Canary | Linear | Rolling
+
+
+def default_policy(count: int) -> Deployment:
+    """A canary of one instance, or 10 % of a large fleet; all at once where there is only one."""
+    if is_token(count) or count < 2:
+        return AllAtOnce()
+    return Canary(percent=max(10, math.ceil(100 / count)))
+
+
+def _percent(value: int) -> dict[str, Any]:
+    return {"type": "CAPACITY_PERCENT", "value": value}
+
+
+def _timeout(seconds: int) -> int:
+    return min(seconds, _LONGEST_DEPLOYMENT_SECONDS)
+
+
+def _check_share(problems: Problems, kind: str, percent: int, count: int, *, least: int) -> None:
+    if not least <= percent <= 50:
+        problems.add(
+            "deployment.percent",
+            got=percent,
+            allowed=f"{least} to 50 % of the fleet for {kind}",
+            instead=f"Write {kind}(percent={min(max(percent, least), 50)}), or AllAtOnce().",
+        )
+        return
+    needed = math.ceil(100 / percent)
+    # The service does not say how it rounds a share of less than one instance; taking one whole
+    # instance of two would send half of the traffic where 10 % was asked for.
+    if is_token(count) or count >= needed:
+        return
+    fits = f"{kind}(percent={max(least, math.ceil(100 / count))})" if count > 1 else "AllAtOnce()"
+    problems.add(
+        "deployment",
+        got=f"{kind} of {percent} % on a fleet of {count}",
+        allowed=f"{needed} instances or more, so that {percent} % is one whole instance",
+        instead=f"Write count={needed}, or deployment={fits}.",
+    )

@@ -1,0 +1,85 @@
+"""Policies of VPC endpoints: who may pass, and to whose resources.
+
+An endpoint policy grants nothing; it is the most that a request from inside may do. These let
+the network's accounts reach their own buckets and tables, and read the AWS-owned buckets that
+SageMaker cannot work without. They keep out credentials of other accounts (somebody pastes a
+private access key into a notebook) and keep data from other accounts' buckets.
+
+Sources: aws-samples/data-perimeter-policy-examples, "VPC endpoint policy examples" and
+"Service-owned resources"; Amazon ECR user guide, "Minimum Amazon S3 bucket permissions for Amazon
+ECR"; the JumpStart buckets are those of the SageMaker SDK's region table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from aws_cdk import Aws, aws_iam as iam
+
+
+def caller_statements(accounts: Sequence[str]) -> list[iam.PolicyStatement]:
+    """Lets in callers of the accounts, and AWS services that act for them."""
+    return [
+        _allow(["*"], ["*"], {"StringEquals": {"aws:PrincipalAccount": list(accounts)}}),
+        _service_principals(),
+    ]
+
+
+def s3_statements(accounts: Sequence[str]) -> list[iam.PolicyStatement]:
+    """Buckets of the accounts (CDK's asset buckets among them), and those that AWS owns.
+
+    ECR hands out layers by URLs that an ECR account has signed, and JumpStart's catalogue is
+    read without a signature: a condition on the caller would break both.
+    """
+    jumpstart = [
+        f"arn:{Aws.PARTITION}:s3:::jumpstart-cache-prod-{Aws.REGION}",
+        f"arn:{Aws.PARTITION}:s3:::jumpstart-private-cache-prod-{Aws.REGION}",
+    ]
+    samples = [
+        f"arn:{Aws.PARTITION}:s3:::sagemaker-sample-files",
+        f"arn:{Aws.PARTITION}:s3:::sagemaker-sample-data-{Aws.REGION}",
+    ]
+    buckets = jumpstart + samples
+    return [
+        _own_resources("s3:*", accounts),
+        _service_principals(),
+        _allow(
+            ["s3:GetObject"],
+            [f"arn:{Aws.PARTITION}:s3:::prod-{Aws.REGION}-starport-layer-bucket/*"],
+        ),
+        _allow(["s3:GetObject"], [f"{bucket}/*" for bucket in buckets]),
+        _allow(["s3:ListBucket"], buckets),
+    ]
+
+
+def dynamodb_statements(accounts: Sequence[str]) -> list[iam.PolicyStatement]:
+    """Tables of the accounts."""
+    return [_own_resources("dynamodb:*", accounts), _service_principals()]
+
+
+def _own_resources(action: str, accounts: Sequence[str]) -> iam.PolicyStatement:
+    return _allow(
+        [action],
+        ["*"],
+        {
+            "StringEquals": {
+                "aws:PrincipalAccount": list(accounts),
+                "aws:ResourceAccount": list(accounts),
+            }
+        },
+    )
+
+
+def _service_principals() -> iam.PolicyStatement:
+    return _allow(["*"], ["*"], {"Bool": {"aws:PrincipalIsAWSService": "true"}})
+
+
+def _allow(
+    actions: list[str], resources: list[str], conditions: dict[str, object] | None = None
+) -> iam.PolicyStatement:
+    return iam.PolicyStatement(
+        principals=[iam.AnyPrincipal()],
+        actions=actions,
+        resources=resources,
+        conditions=conditions,
+    )

@@ -1,0 +1,143 @@
+"""The parameters of a pipeline, and whether the values that a trigger passes fit them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from mlops_constructs.common.errors import Problems
+from mlops_constructs.common.tokens import is_token
+from mlops_constructs.training.document import Json
+
+#: What a trigger may pass; SageMaker takes parameters as text.
+Value = str | int | float | bool
+
+_PYTHON_TYPES: Mapping[str, tuple[type, ...]] = {
+    "String": (str,),
+    "Integer": (int,),
+    "Float": (int, float),
+    "Boolean": (bool,),
+}
+_TEXT_FORMS: Mapping[str, str] = {
+    "String": r"(?s:.+)",
+    "Integer": r"[+-]?\d+",
+    "Float": r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?",
+    "Boolean": r"true|false",
+}
+# botocore, PipelineParameter and SageMakerPipelineParameter; EventBridge's API refuses the
+# underscore that the CloudFormation schema lets through.
+_LONGEST_VALUE = 1024
+_EVENT_NAME = re.compile(r"[a-zA-Z0-9](-*[a-zA-Z0-9])*")
+_EVENT_PATH = "$."
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One parameter.
+
+    Attributes:
+        name: Its name.
+        type: ``String``, ``Integer``, ``Float`` or ``Boolean``.
+        default: What holds when an execution does not set it; None if it must.
+        choices: The only allowed values, or none for any.
+    """
+
+    name: str
+    type: str
+    default: Json = None
+    choices: tuple[Json, ...] = ()
+
+
+def find_parameters(document: Mapping[str, Json]) -> dict[str, Parameter]:
+    """The well-formed parameters of a definition, by name."""
+    entries = document.get("Parameters", [])
+    return {
+        entry["Name"]: Parameter(
+            entry["Name"],
+            entry["Type"],
+            entry.get("DefaultValue"),
+            tuple(entry.get("EnumValues") or ()),
+        )
+        for entry in (entries if isinstance(entries, list) else ())
+        if isinstance(entry, dict) and {"Name", "Type"} <= entry.keys()
+    }
+
+
+def fits(parameter_type: str, value: Json) -> bool:
+    """Whether a value of a definition has the parameter's type."""
+    kinds = _PYTHON_TYPES.get(parameter_type, ())
+    return isinstance(value, kinds) and isinstance(value, bool) == (parameter_type == "Boolean")
+
+
+def known_types() -> tuple[str, ...]:
+    """The types that a parameter may have."""
+    return tuple(_PYTHON_TYPES)
+
+
+def start_values(
+    problems: Problems,
+    declared: Mapping[str, Parameter],
+    given: Mapping[str, Value],
+    *,
+    by_event: bool = False,
+) -> list[dict[str, str]]:
+    """The parameters of a trigger as EventBridge and its Scheduler take them.
+
+    Args:
+        problems: Where to note what does not fit the definition.
+        declared: The pipeline's parameters.
+        given: What the trigger passes; a rule may pass paths into the event, ``$.detail.x``.
+        by_event: Whether an EventBridge rule passes them, and not the Scheduler.
+    """
+    values = {name: _text(value) for name, value in given.items()}
+    for name, text in values.items():
+        if name not in declared:
+            problems.add(
+                f"parameters[{name!r}]",
+                got=text,
+                allowed=", ".join(sorted(declared)) or "none: the pipeline has no parameters",
+                instead="Take a parameter that the pipeline declares.",
+            )
+            continue
+        if by_event and not _EVENT_NAME.fullmatch(name):
+            problems.add(
+                f"parameters[{name!r}]",
+                got=name,
+                allowed="names of letters, digits and inner hyphens: EventBridge refuses others",
+                instead="Rename the pipeline's parameter, or start the pipeline by a schedule.",
+            )
+        if not (is_token(text) or (by_event and text.startswith(_EVENT_PATH))):
+            _check_value(problems, declared[name], text)
+    for name, parameter in declared.items():
+        problems.check(
+            parameter.default is not None or name in values,
+            f"parameters[{name!r}]",
+            got=None,
+            allowed=f"a value of type {parameter.type}: the pipeline has no default for it",
+            instead="Pass a value.",
+        )
+    return [{"name": name, "value": text} for name, text in sorted(values.items())]
+
+
+def _check_value(problems: Problems, parameter: Parameter, text: str) -> None:
+    what = f"parameters[{parameter.name!r}]"
+    problems.check(
+        re.fullmatch(_TEXT_FORMS[parameter.type], text) is not None and len(text) <= _LONGEST_VALUE,
+        what,
+        got=text,
+        allowed=f"a value of type {parameter.type}, 1 to {_LONGEST_VALUE} characters",
+        instead="Write a value of that type.",
+    )
+    choices = [_text(choice) for choice in parameter.choices]
+    problems.check(
+        not choices or text in choices,
+        what,
+        got=text,
+        allowed=", ".join(choices),
+        instead="Take one of these.",
+    )
+
+
+def _text(value: Value) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)

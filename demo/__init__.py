@@ -1,0 +1,1 @@
+"""`make demo`: the platform on one machine, from `cdk bootstrap` to predictions."""

@@ -1,0 +1,79 @@
+"""Tells the story; see `demo`."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+import time
+
+from demo import story
+from demo.cloud import INSTANCE, Cdk, Cloud, fresh_folder, local_cloud
+from demo.console import detail, paint, say, seconds, step
+from demo.errors import DemoError
+
+
+def main() -> int:
+    """Run the demo; returns the exit status."""
+    parser = argparse.ArgumentParser(prog="make demo", description=__doc__)
+    parser.add_argument("--keep", action="store_true", help="leave the local cloud up")
+    keep = parser.parse_args().keep
+    start = time.monotonic()
+    try:
+        _tell(keep=keep)
+    except DemoError as error:
+        say(f"\n{paint('failed:', 'red')} {error}")
+        if error.log is not None:
+            say(f"log: {error.log}")
+        return 1
+    except KeyboardInterrupt:
+        say(f"\n{paint('stopped', 'yellow')}")
+        return 130
+    say(f"\n{paint('ok', 'green')}  the whole story took {seconds(time.monotonic() - start)}")
+    return 0
+
+
+def _tell(*, keep: bool) -> None:
+    if shutil.which("node") is None:
+        raise DemoError("Node.js 20 or newer was not found on PATH; the CDK needs it.")
+    say(paint("mlops-constructs: the dev environment on a local cloud, with real data", "bold"))
+    work = fresh_folder()
+    with local_cloud(work, keep=keep) as cloud:
+        detail(f"local cloud {cloud.url}, log {cloud.log}")
+        cdk = Cdk(cloud, work)
+        with step("cdk bootstrap"):
+            cdk.bootstrap()
+        with step("cdk deploy -c env=dev --all"):
+            outputs = cdk.deploy("dev")
+        with step("upload the census data"):
+            data = story.upload_data(cloud, outputs)
+        with step(f"run the pipeline {outputs['PipelineName']}"):
+            story.run_pipeline(cloud, outputs, data)
+        with step("look at the evaluation"):
+            package = story.show_evaluation(cloud, outputs, work)
+        with step("approve the model"):
+            story.approve(cloud, outputs, package)
+        with step(f"ask the endpoint {outputs['EndpointName']}"):
+            story.predict(cloud, outputs)
+        with step(f"put records into the feature group {outputs['FeatureGroupName']}"):
+            story.keep_features(cloud, outputs)
+        with step(f"look for drift with {outputs['MonitorPipelineName']}"):
+            story.look_for_drift(cloud, outputs)
+        if keep:
+            _say_how_to_look_around(cloud, work_name=str(work))
+        else:
+            with step("cdk destroy -c env=dev --all"):
+                cdk.destroy("dev")
+
+
+def _say_how_to_look_around(cloud: Cloud, *, work_name: str) -> None:
+    say(f"\n{paint('The local cloud stays up', 'bold')} at {cloud.url}. Look around:")
+    prefix = f"LOCALCLOUD_HOME={work_name} .venv/bin/localcloud"
+    detail(f"{prefix} status --name {INSTANCE}")
+    detail(f"{prefix} logs --name {INSTANCE} -f")
+    detail(f"{prefix} exec --name {INSTANCE} -- node_modules/.bin/cdk list -c env=dev")
+    detail(f"{prefix} down --name {INSTANCE}      stops it")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""SageMaker pipeline definitions: checked, resolved and run."""

@@ -1,0 +1,377 @@
+"""Everything that this package takes from ministack; no other module imports it.
+
+ministack is pinned exactly, because most of what is used here is private to it. Each private name
+is listed in ``PRIVATE_NAMES``, which the contract test resolves one by one: an upgrade that moves
+one of them fails there with its name, not somewhere in a deployment.
+
+The process environment (``settings.emulator_environment``) must be set before this module is
+imported: ministack reads account, region and persistence settings when it is loaded.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import json
+import re
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any, Protocol, TypeVar, cast
+from uuid import uuid4
+
+import ministack.app as _app
+from ministack.core import responses as _responses, router as _router
+from ministack.services import (
+    cloudwatch as _cloudwatch,
+    eventbridge as _eventbridge,
+    stepfunctions as _stepfunctions,
+)
+from ministack.services.cloudformation import (
+    changesets as _changesets,
+    engine as _engine,
+    handlers as _handlers,
+    provisioners as _provisioners,
+    stacks as _stacks,
+)
+
+PRIVATE_NAMES = (
+    "ministack.app.SERVICE_HANDLERS",
+    "ministack.app._reset_all_state",
+    "ministack.services.eventbridge._put_events",
+    "ministack.services.eventbridge._invoke_target",
+    "ministack.services.eventbridge._pattern_event_view",
+    "ministack.services.stepfunctions._AWS_SDK_SERVICE_MAP",
+    "ministack.services.stepfunctions._AWS_SDK_ERROR_PREFIX",
+    "ministack.services.cloudformation.provisioners._RESOURCE_HANDLERS",
+    "ministack.services.cloudformation.provisioners._REPLACING_PROPERTIES",
+    "ministack.services.cloudformation.provisioners._CONDITIONALLY_REPLACING_PROPERTIES",
+    "ministack.services.cloudformation.provisioners._STACK_TAG_PROPERTY",
+    "ministack.services.cloudformation.provisioners._physical_name",
+    "ministack.services.cloudformation.provisioners._replacing_change",
+    "ministack.services.cloudformation.stacks._replacing_change",
+    "ministack.services.cloudformation.stacks._runs_on_worker_thread",
+    "ministack.services.cloudformation.stacks._evaluate_conditions",
+    "ministack.services.cloudformation.engine._evaluate_conditions",
+    "ministack.services.cloudformation.handlers._evaluate_conditions",
+    "ministack.services.cloudformation.changesets._evaluate_conditions",
+)
+"""The names that ministack does not promise to keep."""
+
+T = TypeVar("T")
+Json = dict[str, Any]
+Send = Callable[[Mapping[str, Any]], Awaitable[None]]
+Receive = Callable[[], Awaitable[Mapping[str, Any]]]
+AsgiApp = Callable[[Mapping[str, Any], Receive, Send], Awaitable[None]]
+
+app: AsgiApp = _app.app
+"""ministack's ASGI application."""
+
+
+_SIGNED_SERVICE = re.compile(r"Credential=[^/]+/[^/]+/[^/]+/([^/]+)/")
+
+# --- account and region of a request -------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Scope:
+    """The account and region that a request or a background task acts in."""
+
+    account: str
+    region: str
+
+
+def current_scope() -> Scope:
+    """The scope of the running request."""
+    return Scope(_responses.get_account_id(), _responses.get_region())
+
+
+def within(scope: Scope) -> AbstractContextManager[None]:
+    """Run a block in ``scope``: what is done there belongs to that account and region."""
+    return cast(
+        "AbstractContextManager[None]", _responses.request_scope(scope.account, scope.region)
+    )
+
+
+def signed_service(headers: Mapping[str, str]) -> str:
+    """The service in the credential scope of a request's signature; empty if it has none."""
+    match = _SIGNED_SERVICE.search(headers.get("authorization", ""))
+    return match[1] if match else ""
+
+
+def enter_request(headers: Mapping[str, str], query: Mapping[str, list[str]]) -> None:
+    """Set the scope of this request from its signature, as ministack does for its own services."""
+    key = _router.extract_access_key_id(headers, query)
+    if key:
+        _responses.set_request_account_id(key)
+    _responses.set_request_region(_router.extract_region(headers, query))
+
+
+def bound(function: Callable[[T], None]) -> Callable[[T], None]:
+    """``function`` in the scope of the caller, for threads that call it later."""
+    scope = current_scope()
+
+    def call(argument: T) -> None:
+        with within(scope):
+            function(argument)
+
+    return call
+
+
+def in_current_context(work: Callable[[], None]) -> Callable[[], None]:
+    """``work`` bound to the scope of the caller, for a thread or timer that runs it later."""
+    context = contextvars.copy_context()
+    return lambda: context.run(work)
+
+
+# --- events and metrics --------------------------------------------------------------------------
+
+
+def put_service_event(*, detail_type: str, detail: Json, resources: list[str]) -> None:
+    """Put an event with source ``aws.sagemaker`` on the default bus of the current scope.
+
+    PutEvents refuses sources that begin with ``aws.``, here as in AWS: only the service may emit.
+    """
+    entry = {
+        "Source": "aws.sagemaker",
+        "DetailType": detail_type,
+        "Detail": json.dumps(detail),
+        "Resources": resources,
+    }
+    _eventbridge._put_events({"Entries": [entry]}, allow_aws_source=True)
+
+
+def record_metric(
+    namespace: str, name: str, value: float, *, unit: str, dimensions: Mapping[str, str]
+) -> None:
+    """Add one datum to CloudWatch, in the current scope."""
+    _cloudwatch.record_metric(namespace, name, value, unit, dict(dimensions))
+
+
+TargetHandler = Callable[[Json, Json, str], bool]
+"""Gets the target, the event and the target's input; says whether it took the target."""
+
+
+def add_event_target(handler: TargetHandler) -> None:
+    """Let ``handler`` take targets of rules and schedules before ministack looks at them."""
+    original = _eventbridge._invoke_target
+
+    def invoke(target: Json, event: Json, rule: Json, view: Any = None) -> None:
+        if not handler(target, event, str(target.get("Arn", ""))):
+            original(target, event, rule, view)
+
+    _eventbridge._invoke_target = invoke
+
+
+def fire_target(target: Json) -> None:
+    """Deliver to a target now what a schedule would deliver when it is due."""
+    scope = current_scope()
+    event = {
+        "EventId": str(uuid4()),
+        "Source": "aws.scheduler",
+        "DetailType": "Scheduled Event",
+        "Detail": "{}",
+        "Time": int(time.time()),
+        "Resources": [],
+        "Account": scope.account,
+        "Region": scope.region,
+    }
+    _eventbridge._invoke_target(target, event, {})
+
+
+def event_document(event: Json) -> Json:
+    """The event as its targets get it."""
+    view = _eventbridge._pattern_event_view(event)
+    return cast("Json", json.loads(json.dumps(view.event_with_detail())))
+
+
+# --- Step Functions ------------------------------------------------------------------------------
+
+ServiceHandler = Callable[
+    [str, str, Mapping[str, str], bytes, Mapping[str, list[str]]],
+    Awaitable[tuple[int, dict[str, str], bytes]],
+]
+
+
+def add_sdk_integration(service: str, *, error_prefix: str, **entry: str) -> None:
+    """Let state machines call ``arn:aws:states:::aws-sdk:<service>:*``."""
+    _stepfunctions._AWS_SDK_SERVICE_MAP[service] = entry
+    _stepfunctions._AWS_SDK_ERROR_PREFIX[service] = error_prefix
+
+
+def query_service_for_state_machines(name: str) -> ServiceHandler:
+    """A query-protocol service whose refusals state machines can catch by their names.
+
+    ministack finds an error in a response only where it has RDS's XML namespace or none.
+    """
+    handler = _app.SERVICE_HANDLERS[name]
+
+    async def handle(
+        method: str,
+        path: str,
+        headers: Mapping[str, str],
+        body: bytes,
+        query: Mapping[str, list[str]],
+    ) -> tuple[int, dict[str, str], bytes]:
+        status, answer_headers, content = await handler(method, path, headers, body, query)
+        if status >= 400:
+            content = re.sub(rb' xmlns="[^"]*"', b"", content)
+            # What the SDK has no class for is the service's own exception to it.
+            content = content.replace(b"<Code>ValidationError<", b"<Code>CloudFormationException<")
+        return status, answer_headers, content
+
+    return handle
+
+
+def add_service(name: str, handler: ServiceHandler) -> None:
+    """Make ``handler`` what ministack's own services reach under ``name``."""
+    _app.SERVICE_HANDLERS[name] = handler
+
+
+# --- CloudFormation ------------------------------------------------------------------------------
+
+
+class ResourceHandlers(Protocol):
+    """What the CloudFormation engine calls for a resource type."""
+
+    def create(self, logical_id: str, properties: Json, stack_name: str) -> tuple[str, Json]:
+        """Make the resource; return its physical id and its attributes."""
+
+    def update(self, physical_id: str, old: Json, new: Json, stack_name: str) -> tuple[str, Json]:
+        """Update the resource in place; return its physical id and its attributes."""
+
+    def delete(self, physical_id: str, properties: Json) -> None:
+        """Delete the resource."""
+
+
+ReplacementRule = Callable[[Json, Json], bool]
+"""Gets old and new properties; says whether the change replaces the resource."""
+
+_replacement_rules: dict[str, ReplacementRule] = {}
+_blocking_types: set[str] = set()
+
+
+def supported_resource_types() -> frozenset[str]:
+    """The resource types that the CloudFormation engine knows now."""
+    return frozenset(_provisioners._RESOURCE_HANDLERS)
+
+
+def add_resource_type(
+    name: str,
+    handlers: ResourceHandlers,
+    *,
+    create_only: frozenset[str],
+    conditionally_create_only: frozenset[str] = frozenset(),
+    replaces: ReplacementRule,
+    tags: str | None = None,
+) -> None:
+    """Register a resource type with the CloudFormation engine.
+
+    Args:
+        name: Such as ``AWS::SageMaker::Model``.
+        handlers: Make, update and delete resources; they may block, each runs on its own thread.
+        create_only: Properties whose change always replaces, as change sets report them.
+        conditionally_create_only: Properties with a create-only member further down.
+        replaces: Decides over a concrete change.
+        tags: The property that takes the tags of the stack, if the type takes any.
+    """
+    _provisioners._RESOURCE_HANDLERS[name] = {
+        "create": handlers.create,
+        "update": handlers.update,
+        "delete": handlers.delete,
+    }
+    _provisioners._REPLACING_PROPERTIES[name] = tuple(sorted(create_only))
+    _provisioners._CONDITIONALLY_REPLACING_PROPERTIES[name] = tuple(
+        sorted(conditionally_create_only)
+    )
+    if tags:
+        _provisioners._STACK_TAG_PROPERTY[name] = (tags, "list")
+    _replacement_rules[name] = replaces
+    _blocking_types.add(name)
+
+
+Completion = Callable[[str, Json, Json], Json]
+"""Gets physical id, properties and attributes of a resource; returns the attributes."""
+
+
+def complete_resource_type(name: str, complete: Completion) -> None:
+    """Run ``complete`` after ministack has made or updated a resource of one of its own types."""
+    handlers = dict(_provisioners._RESOURCE_HANDLERS[name])
+    create, update = handlers["create"], handlers["update"]
+
+    def completed_create(logical_id: str, properties: Json, stack_name: str) -> tuple[str, Json]:
+        physical_id, attributes = create(logical_id, properties, stack_name)
+        return physical_id, complete(physical_id, properties, attributes)
+
+    def completed_update(
+        physical_id: str, old: Json, new: Json, stack_name: str, *rest: Any
+    ) -> tuple[str, Json]:
+        updated, attributes = update(physical_id, old, new, stack_name, *rest)
+        return updated, complete(updated, new, attributes)
+
+    handlers |= {"create": completed_create, "update": completed_update}
+    _provisioners._RESOURCE_HANDLERS[name] = handlers
+    _blocking_types.add(name)
+
+
+def physical_name(stack_name: str, logical_id: str, *, max_length: int, lowercase: bool) -> str:
+    """The name that CloudFormation generates for a resource without one."""
+    return cast(
+        "str",
+        _provisioners._physical_name(
+            stack_name, logical_id, lowercase=lowercase, max_len=max_length
+        ),
+    )
+
+
+def extend_cloudformation() -> None:
+    """Correct what the engine gets wrong for types registered here, and ``Ref: AWS::Region``."""
+    blocks = _stacks._runs_on_worker_thread
+    replacing = _provisioners._replacing_change
+    evaluate = _engine._evaluate_conditions
+
+    def runs_on_worker_thread(resource_type: str) -> bool:
+        return resource_type in _blocking_types or blocks(resource_type)
+
+    def replacing_change(resource_type: str, old: Json, new: Json) -> bool:
+        rule = _replacement_rules.get(resource_type)
+        return rule(old, new) if rule else replacing(resource_type, old, new)
+
+    # The engine evaluates `Ref: AWS::Region` in a condition to the text "AWS::Region".
+    def evaluate_conditions(template: Json, parameters: Json) -> dict[str, bool]:
+        scope = current_scope()
+        pseudo = {
+            "AWS::Region": {"Value": scope.region},
+            "AWS::AccountId": {"Value": scope.account},
+            "AWS::Partition": {"Value": "aws"},
+            "AWS::URLSuffix": {"Value": "amazonaws.com"},
+        }
+        return cast("dict[str, bool]", evaluate(template, {**pseudo, **parameters}))
+
+    _stacks._runs_on_worker_thread = runs_on_worker_thread
+    for module in (_provisioners, _stacks):
+        module._replacing_change = replacing_change
+    for module in (_engine, _stacks, _handlers, _changesets):
+        module._evaluate_conditions = evaluate_conditions
+
+
+def on_reset(work: Callable[[], None]) -> None:
+    """Run ``work`` too when a client posts to ministack's ``/_ministack/reset``."""
+    original = _app._reset_all_state
+
+    def reset() -> None:
+        work()
+        original()
+
+    _app._reset_all_state = reset
+
+
+def missing_private_names() -> list[str]:
+    """The entries of ``PRIVATE_NAMES`` that this ministack does not have."""
+    missing = []
+    for dotted in PRIVATE_NAMES:
+        module, _, name = dotted.rpartition(".")
+        if not hasattr(import_module(module), name):
+            missing.append(dotted)
+    return missing

@@ -1,0 +1,272 @@
+"""Pipeline executions: started, watched and stopped here; their steps run in ``localcloud.dag``."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import string
+import threading
+import time
+from datetime import UTC, datetime
+from typing import Any
+
+from localcloud import emulator
+from localcloud.dag.caching import CachedStep
+from localcloud.dag.definition import parse
+from localcloud.dag.execution import run_execution
+from localcloud.dag.parameters import resolve_parameters
+from localcloud.dag.records import StepRecord
+from localcloud.errors import invalid
+from localcloud.sagemaker import events
+from localcloud.sagemaker.adapters import EmulatorObjects, InProcessControl
+from localcloud.sagemaker.kinds import PIPELINE_EXECUTION
+from localcloud.sagemaker.listing import paginate
+from localcloud.sagemaker.pipelines import RUNNING, executions
+from localcloud.sagemaker.service import SageMaker, operation
+from localcloud.sagemaker.store import Json, Record
+
+logger = logging.getLogger("localcloud.executions")
+
+_EXECUTION_EVENT = "SageMaker Model Building Pipeline Execution Status Change"
+_STEP_EVENT = "SageMaker Model Building Pipeline Execution Step Status Change"
+_ID_CHARACTERS = string.ascii_lowercase + string.digits
+_STEPS_PER_PAGE = 100
+
+
+@operation("StartPipelineExecution")
+def start_pipeline_execution(cloud: SageMaker, request: Json) -> Json:
+    """Run a pipeline as it is defined now. The same client token starts it only once."""
+    pipeline = cloud.require("Pipeline", request, "StartPipelineExecution")
+    token = request["ClientRequestToken"]
+    for earlier in executions(cloud, pipeline):
+        if earlier.hidden.get("token") == token:
+            return earlier.data
+    definition = parse(pipeline.data["PipelineDefinition"])
+    definition.check_runnable()
+    given = {p["Name"]: p["Value"] for p in request.get("PipelineParameters") or []}
+    resolve_parameters(definition, given)
+    identifier = "".join(secrets.choice(_ID_CHARACTERS) for _ in range(12))
+    arn = f"{pipeline.arn}/execution/{identifier}"
+    now = time.time()
+    record = Record(
+        PIPELINE_EXECUTION.name,
+        (arn,),
+        arn,
+        data={
+            "PipelineArn": pipeline.arn,
+            "PipelineExecutionArn": arn,
+            "PipelineExecutionDisplayName": request.get("PipelineExecutionDisplayName")
+            or f"execution-{int(now * 1000)}",
+            "PipelineExecutionDescription": request.get("PipelineExecutionDescription"),
+            "PipelineExecutionStatus": "Executing",
+            "ParallelismConfiguration": request.get("ParallelismConfiguration")
+            or pipeline.data.get("ParallelismConfiguration"),
+            "SelectiveExecutionConfig": request.get("SelectiveExecutionConfig"),
+            "CreationTime": now,
+            "LastModifiedTime": now,
+        },
+        hidden={
+            "token": token,
+            "definition": pipeline.data["PipelineDefinition"],
+            "parameters": given,
+            "steps": [],
+        },
+    )
+    cloud.store.add(cloud.scope, record)
+    cloud.touch(pipeline, LastRunTime=now)
+    _tell_execution(cloud, record, None)
+    cloud.runs.start(arn, lambda stop: _run(cloud, pipeline, record, stop))
+    return record.data
+
+
+@operation("StopPipelineExecution")
+def stop_pipeline_execution(cloud: SageMaker, request: Json) -> Json:
+    """Stop an execution, with the job that runs."""
+    record = cloud.require("PipelineExecution", request, "StopPipelineExecution")
+    status = record.data["PipelineExecutionStatus"]
+    if status not in RUNNING:
+        raise invalid(
+            f"Pipeline execution with ARN {record.arn} has status {status}: it cannot be stopped."
+        )
+    if status == "Executing":
+        _set_status(cloud, record, "Stopping")
+    cloud.runs.stop(record.arn)
+    return record.data
+
+
+@operation("DescribePipelineExecution")
+def describe_pipeline_execution(cloud: SageMaker, request: Json) -> Json:
+    """The state of an execution."""
+    return cloud.require("PipelineExecution", request, "DescribePipelineExecution").data
+
+
+@operation("UpdatePipelineExecution")
+def update_pipeline_execution(cloud: SageMaker, request: Json) -> Json:
+    """Change the name or description of an execution."""
+    record = cloud.require("PipelineExecution", request, "UpdatePipelineExecution")
+    cloud.touch(record, **request)
+    return record.data
+
+
+@operation("DescribePipelineDefinitionForExecution")
+def describe_definition(cloud: SageMaker, request: Json) -> Json:
+    """The definition that an execution runs."""
+    record = cloud.require("PipelineExecution", request, "DescribePipelineDefinitionForExecution")
+    return {
+        "PipelineDefinition": record.hidden["definition"],
+        "CreationTime": record.data["CreationTime"],
+    }
+
+
+@operation("ListPipelineExecutions")
+def list_pipeline_executions(cloud: SageMaker, request: Json) -> Json:
+    """The executions of a pipeline, the latest first."""
+    pipeline = cloud.require("Pipeline", request, "ListPipelineExecutions")
+    found = executions(cloud, pipeline)
+    if request.get("SortOrder") == "Ascending":
+        found.reverse()
+    summaries = [
+        {
+            **record.data,
+            "StartTime": record.data["CreationTime"],
+            "PipelineExecutionFailureReason": record.data.get("FailureReason"),
+        }
+        for record in found
+    ]
+    page, token = paginate(summaries, request)
+    return {"PipelineExecutionSummaries": page, "NextToken": token}
+
+
+@operation("ListPipelineExecutionSteps")
+def list_pipeline_execution_steps(cloud: SageMaker, request: Json) -> Json:
+    """The steps of an execution that have begun, the latest first."""
+    record = cloud.require("PipelineExecution", request, "ListPipelineExecutionSteps")
+    with cloud.store.lock:
+        steps = [dict(step) for step in record.hidden["steps"]]
+    if request.get("SortOrder") != "Ascending":
+        steps.reverse()
+    page, token = paginate(steps, request, page=_STEPS_PER_PAGE)
+    return {"PipelineExecutionSteps": page, "NextToken": token}
+
+
+@operation("ListPipelineParametersForExecution")
+def list_parameters(cloud: SageMaker, request: Json) -> Json:
+    """The parameters that were given to an execution."""
+    record = cloud.require("PipelineExecution", request, "ListPipelineParametersForExecution")
+    given = [{"Name": name, "Value": str(v)} for name, v in record.hidden["parameters"].items()]
+    page, token = paginate(given, request, page=_STEPS_PER_PAGE)
+    return {"PipelineParameters": page, "NextToken": token}
+
+
+def _run(cloud: SageMaker, pipeline: Record, record: Record, stop: threading.Event) -> None:
+    scope = cloud.scope
+    parallel = record.data.get("ParallelismConfiguration") or {}
+    try:
+        outcome = run_execution(
+            record.hidden["definition"],
+            pipeline_name=pipeline.data["PipelineName"],
+            execution_arn=record.arn,
+            parameters=record.hidden["parameters"],
+            control=InProcessControl(cloud, scope),
+            objects=EmulatorObjects(cloud, scope),
+            parallelism=parallel.get("MaxParallelExecutionSteps"),
+            cache=_Cache(cloud, pipeline),
+            on_step=emulator.bound(lambda step: _tell_step(cloud, record, step)),
+            stop=stop,
+            time_scale=cloud.settings.time_scale,
+        )
+    except Exception as error:
+        logger.exception("%s", record.arn)
+        _set_status(cloud, record, "Failed", FailureReason=f"InternalServerError: {error}")
+        return
+    _set_status(cloud, record, outcome.status, FailureReason=outcome.failure_reason)
+
+
+class _Cache:
+    """The steps of a pipeline that succeeded, kept with the pipeline."""
+
+    def __init__(self, cloud: SageMaker, pipeline: Record) -> None:
+        self._lock = cloud.store.lock
+        self._steps: dict[str, list[Json]] = pipeline.hidden.setdefault("cache", {})
+
+    def find(self, pipeline_name: str, key: str, since: datetime | None) -> CachedStep | None:
+        """The latest step with this key that was completed at or after ``since``."""
+        del pipeline_name
+        oldest = since.timestamp() if since else 0.0
+        with self._lock:
+            recent = [step for step in self._steps.get(key, []) if step["completed"] >= oldest]
+        if not recent:
+            return None
+        latest = max(recent, key=lambda step: float(step["completed"]))
+        completed = datetime.fromtimestamp(latest["completed"], UTC)
+        return CachedStep(**{**latest, "completed": completed})
+
+    def store(self, pipeline_name: str, key: str, step: CachedStep) -> None:
+        """Remember a step that succeeded."""
+        del pipeline_name
+        kept = {
+            "execution_arn": step.execution_arn,
+            "completed": step.completed.timestamp(),
+            "properties": dict(step.properties),
+            "metadata": dict(step.metadata),
+        }
+        with self._lock:
+            self._steps.setdefault(key, []).append(kept)
+
+
+def _set_status(cloud: SageMaker, record: Record, status: str, **changes: Any) -> None:
+    previous = record.data["PipelineExecutionStatus"]
+    cloud.touch(record, PipelineExecutionStatus=status, **changes)
+    _tell_execution(cloud, record, previous)
+
+
+def _tell_execution(cloud: SageMaker, record: Record, previous: str | None) -> None:
+    del cloud
+    data = record.data
+    detail = {
+        "pipelineExecutionDisplayName": data["PipelineExecutionDisplayName"],
+        "currentPipelineExecutionStatus": data["PipelineExecutionStatus"],
+        "previousPipelineExecutionStatus": previous,
+        "executionStartTime": _iso(data["CreationTime"]),
+        "pipelineArn": data["PipelineArn"],
+        "pipelineExecutionArn": record.arn,
+    }
+    if data["PipelineExecutionStatus"] not in RUNNING:
+        detail["executionEndTime"] = _iso(data["LastModifiedTime"])
+    events.put(_EXECUTION_EVENT, detail, [data["PipelineArn"], record.arn])
+
+
+def _tell_step(cloud: SageMaker, record: Record, step: StepRecord) -> None:
+    shown = {name: _plain(value) for name, value in step.as_api().items()}
+    steps: list[Json] = record.hidden["steps"]
+    with cloud.store.lock:
+        index = next((i for i, s in enumerate(steps) if s["StepName"] == step.step_name), None)
+        previous = None if index is None else steps[index]["StepStatus"]
+        if index is None:
+            steps.append(shown)
+        else:
+            steps[index] = shown
+    if previous == shown["StepStatus"]:
+        return
+    detail = {
+        "metadata": shown.get("Metadata") or {},
+        "stepStartTime": _iso(shown["StartTime"]),
+        "stepEndTime": _iso(shown["EndTime"]) if "EndTime" in shown else None,
+        "previousStepStatus": previous,
+        "currentStepStatus": shown["StepStatus"],
+        "stepName": step.step_name,
+        "stepType": step.step_type,
+        "failureReason": shown.get("FailureReason", ""),
+        "cacheHitResult": shown.get("CacheHitResult"),
+        "pipelineArn": record.data["PipelineArn"],
+        "pipelineExecutionArn": record.arn,
+    }
+    events.put(_STEP_EVENT, detail, [record.data["PipelineArn"], record.arn])
+
+
+def _plain(value: Any) -> Any:
+    return value.timestamp() if isinstance(value, datetime) else value
+
+
+def _iso(moment: float) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(moment))

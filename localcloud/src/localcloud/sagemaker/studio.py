@@ -1,0 +1,119 @@
+"""SageMaker Studio: domains, user profiles, spaces, apps, images and MLflow servers."""
+
+from __future__ import annotations
+
+from uuid import uuid4
+
+from localcloud.errors import invalid
+from localcloud.sagemaker import crud, errors
+from localcloud.sagemaker.kinds import kind
+from localcloud.sagemaker.service import SageMaker, operation
+from localcloud.sagemaker.store import Json, Record
+
+
+@crud.prepare("Domain")
+def _complete_domain(cloud: SageMaker, data: Json) -> None:
+    domain_id = f"d-{uuid4().hex[:12]}"
+    data |= {
+        "DomainId": domain_id,
+        "Url": f"https://{domain_id}.studio.{cloud.scope.region}.sagemaker.aws",
+    }
+    data.setdefault("AppNetworkAccessType", "PublicInternetOnly")
+    if data.get("HomeEfsFileSystemCreation") != "Disabled":
+        data["HomeEfsFileSystemId"] = f"fs-{uuid4().hex[:17]}"
+    if data["AppNetworkAccessType"] == "VpcOnly":
+        settings = data["DefaultUserSettings"]
+        if not (data.get("VpcId") and data.get("SubnetIds") and settings.get("SecurityGroups")):
+            raise invalid("VpcOnly needs VpcId, SubnetIds and DefaultUserSettings.SecurityGroups.")
+        data["SecurityGroupIdForDomainBoundary"] = f"sg-{uuid4().hex[:17]}"
+
+
+@crud.prepare("App")
+def _complete_app(cloud: SageMaker, data: Json) -> None:
+    del cloud
+    owner = data.get("UserProfileName") or data.get("SpaceName")
+    if not owner or (data.get("UserProfileName") and data.get("SpaceName")):
+        raise invalid("Exactly one of UserProfileName and SpaceName must be given.")
+    data["Owner"] = owner
+
+
+@crud.prepare("MlflowApp")
+def _complete_mlflow_app(cloud: SageMaker, data: Json) -> None:
+    _generated_arn(cloud, "MlflowApp", data)
+    data.setdefault("MlflowVersion", "3.0")
+
+
+@crud.prepare("PartnerApp")
+def _complete_partner_app(cloud: SageMaker, data: Json) -> None:
+    _generated_arn(cloud, "PartnerApp", data)
+
+
+@crud.prepare("Artifact")
+def _complete_artifact(cloud: SageMaker, data: Json) -> None:
+    data["ArtifactArn"] = cloud.arn_of(kind("Artifact"), {"Id": uuid4().hex})
+
+
+@crud.prepare("MlflowTrackingServer")
+def _complete_tracking_server(cloud: SageMaker, data: Json) -> None:
+    name = data["TrackingServerName"]
+    data["TrackingServerUrl"] = f"https://{name}.{cloud.scope.region}.experiments.sagemaker.aws"
+    data["IsActive"] = "Active"
+    data.setdefault("TrackingServerSize", "Small")
+    data.setdefault("AutomaticModelRegistration", False)
+
+
+@crud.prepare("ImageVersion")
+def _complete_image_version(cloud: SageMaker, data: Json) -> None:
+    image = cloud.require("Image", data, "DescribeImage")
+    data |= {"Version": cloud.store.next_number(image.arn), "ImageArn": image.arn}
+    data.setdefault("ContainerImage", data["BaseImage"])
+
+
+@operation("DescribeImageVersion")
+def describe_image_version(cloud: SageMaker, request: Json) -> Json:
+    """A version of an image: the given one, or the latest."""
+    version = request.get("Version")
+    if version is None:
+        image = cloud.require("Image", request, "DescribeImage")
+        versions = cloud.store.records(cloud.scope, "ImageVersion")
+        numbers = [r.data["Version"] for r in versions if r.data["ImageArn"] == image.arn]
+        version = max(numbers, default=0)
+    key = {"ImageName": request["ImageName"], "Version": version}
+    return cloud.require("ImageVersion", key, "DescribeImageVersion").data
+
+
+@crud.before_delete("Domain")
+def _refuse_used_domain(cloud: SageMaker, record: Record, operation_name: str) -> None:
+    for kind_name in ("App", "Space", "UserProfile"):
+        _refuse_if_any(cloud, record, operation_name, kind_name, ("DomainId",))
+
+
+@crud.before_delete("UserProfile")
+def _refuse_used_profile(cloud: SageMaker, record: Record, operation_name: str) -> None:
+    _refuse_if_any(cloud, record, operation_name, "App", ("DomainId", "UserProfileName"))
+
+
+@crud.before_delete("Space")
+def _refuse_used_space(cloud: SageMaker, record: Record, operation_name: str) -> None:
+    _refuse_if_any(cloud, record, operation_name, "App", ("DomainId", "SpaceName"))
+
+
+def _refuse_if_any(
+    cloud: SageMaker, record: Record, operation_name: str, kind_name: str, members: tuple[str, ...]
+) -> None:
+    users = [
+        other
+        for other in cloud.store.records(cloud.scope, kind_name)
+        if all(other.data.get(member) == record.data[member] for member in members)
+    ]
+    if users:
+        words = kind(record.kind).words
+        raise errors.in_use(
+            operation_name,
+            f"Unable to delete {words} {record.arn} because {len(users)} {kind_name}(s) are"
+            " associated with it.",
+        )
+
+
+def _generated_arn(cloud: SageMaker, kind_name: str, data: Json) -> None:
+    data["Arn"] = cloud.arn_of(kind(kind_name), {"Id": uuid4().hex[:12].upper()})

@@ -1,0 +1,1 @@
+"""The reference platform: one module per stack, in the order of deployment."""

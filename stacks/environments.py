@@ -1,0 +1,278 @@
+"""The settings in which dev, staging and prod differ, and nothing else does.
+
+To change an environment, edit `ENVIRONMENTS`. ``account`` and ``region`` may stay None: then the
+templates fit any account and region, and everything synthesises without credentials. On the
+command line ``-c account=… -c region=…`` sets them for the one environment that ``-c env=…`` names.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from mlops_constructs.common.errors import Problems
+
+_REGION = re.compile(r"[a-z]{2,3}(-[a-z]+)+-\d")
+_ACCOUNT = re.compile(r"\d{12}")
+_INSTANCE = re.compile(r"ml\.[a-z0-9-]+\.(\d*x?large|medium|small|nano|metal|metal-\d+xl)")
+_EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
+#: What a user of Studio may be.
+PERSONAS = ("data-scientist", "ml-engineer")
+
+#: Days that logs may be kept to the CDK's name for them (`aws_logs.RetentionDays`).
+LOG_RETENTION: Mapping[int, str] = {
+    7: "ONE_WEEK",
+    14: "TWO_WEEKS",
+    30: "ONE_MONTH",
+    60: "TWO_MONTHS",
+    90: "THREE_MONTHS",
+    180: "SIX_MONTHS",
+    365: "ONE_YEAR",
+    731: "TWO_YEARS",
+    1827: "FIVE_YEARS",
+    3653: "TEN_YEARS",
+}
+
+
+def _fits_cidr(text: str) -> bool:
+    try:
+        network = ipaddress.IPv4Network(text)
+    except ValueError:
+        return False
+    return network.is_private and 16 <= network.prefixlen <= 24
+
+
+@dataclass(frozen=True, kw_only=True)
+class Environment:
+    """One environment of the platform.
+
+    Attributes:
+        name: ``dev``, ``staging``, ``prod``; part of every stack's and resource's name.
+        account: 12 digits, or None for whatever account is deployed to.
+        region: Such as ``eu-west-1``, or None for whatever region is deployed to.
+        team: Who runs it (tag ``Team``).
+        cost_center: Who pays (tag ``CostCenter``).
+        cidr: The VPC's IPv4 range, /16 to /24.
+        zones: In how many availability zones the VPC stands, 2 or 3.
+        max_parallel_steps: How many steps of a pipeline run at once.
+        serving_instance: Instance type of the endpoint.
+        serving_count: Instances of the endpoint while nothing scales it.
+        serving_most: The most instances that scaling may start.
+        canary_percent: Share of the fleet that a new model gets first, 1 to 50.
+        bake_minutes: How long a share is watched before the next.
+        capture_percent: Share of the requests that are captured for the monitor, 0 to 100.
+        retrain: Schedule expression of the training pipeline, or None for none.
+        log_days: Days that logs are kept; a value that CloudWatch Logs takes.
+        notify: Addresses told about alarms, failures and releases.
+        destroy_data: Whether deleting a stack deletes its data. Never in prod.
+        users: Studio user profiles, name to persona.
+    """
+
+    name: str
+    account: str | None = None
+    region: str | None = None
+    team: str
+    cost_center: str
+    cidr: str
+    zones: int = 2
+    max_parallel_steps: int = 4
+    serving_instance: str
+    serving_count: int
+    serving_most: int
+    canary_percent: int = 50
+    bake_minutes: int
+    capture_percent: int = 100
+    retrain: str | None = None
+    log_days: int
+    notify: tuple[str, ...] = ()
+    destroy_data: bool = False
+    users: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        problems = Problems(f"environment {self.name!r}")
+        self._check_place(problems)
+        self._check_sizes(problems)
+        self._check_people(problems)
+        problems.raise_if_any()
+
+    def _check_place(self, problems: Problems) -> None:
+        problems.check(
+            re.fullmatch(r"[a-z][a-z0-9]{1,11}", self.name) is not None,
+            "name",
+            got=self.name,
+            allowed="2 to 12 lower-case letters and digits, a letter first",
+            instead="Write a short name such as 'dev'.",
+        )
+        problems.check(
+            self.account is None or _ACCOUNT.fullmatch(self.account) is not None,
+            "account",
+            got=self.account,
+            allowed="12 digits, or None for any account",
+            instead="Copy it from `aws sts get-caller-identity`.",
+        )
+        problems.check(
+            self.region is None or _REGION.fullmatch(self.region) is not None,
+            "region",
+            got=self.region,
+            allowed="a region such as 'eu-west-1', or None for any region",
+            instead="List yours with `aws account list-regions`.",
+        )
+        problems.check(
+            _fits_cidr(self.cidr),
+            "cidr",
+            got=self.cidr,
+            allowed="a private IPv4 range of size /16 to /24",
+            instead="Write for example '10.20.0.0/16'.",
+        )
+        problems.check(
+            self.zones in (2, 3),
+            "zones",
+            got=self.zones,
+            allowed="2 or 3",
+            instead="SageMaker hosting needs two availability zones; write zones=2.",
+        )
+
+    def _check_sizes(self, problems: Problems) -> None:
+        problems.check(
+            _INSTANCE.fullmatch(self.serving_instance) is not None,
+            "serving_instance",
+            got=self.serving_instance,
+            allowed="a SageMaker instance type",
+            instead="Write for example 'ml.m5.large'.",
+        )
+        problems.check(
+            1 <= self.serving_count <= self.serving_most,
+            "serving_count and serving_most",
+            got=(self.serving_count, self.serving_most),
+            allowed="1 <= serving_count <= serving_most",
+            instead="Raise serving_most or lower serving_count.",
+        )
+        problems.check(
+            self.log_days in LOG_RETENTION,
+            "log_days",
+            got=self.log_days,
+            allowed=f"one of {list(LOG_RETENTION)}",
+            instead="CloudWatch Logs keeps logs for these numbers of days only.",
+        )
+        for name, least, most in (
+            ("max_parallel_steps", 1, 100),
+            ("canary_percent", 1, 50),
+            ("bake_minutes", 0, 60),
+            ("capture_percent", 0, 100),
+        ):
+            value = getattr(self, name)
+            problems.check(
+                least <= value <= most,
+                name,
+                got=value,
+                allowed=f"{least} to {most}",
+                instead=f"Write a number of {least} to {most}.",
+            )
+
+    def _check_people(self, problems: Problems) -> None:
+        for address in self.notify:
+            problems.check(
+                _EMAIL.fullmatch(address) is not None,
+                "notify",
+                got=address,
+                allowed="e-mail addresses",
+                instead="Write for example 'ml-oncall@example.com'.",
+            )
+        for user, persona in self.users.items():
+            problems.check(
+                persona in PERSONAS,
+                f"users[{user!r}]",
+                got=persona,
+                allowed=", ".join(PERSONAS),
+                instead="Choose one of these personas.",
+            )
+        problems.check(
+            not (self.destroy_data and self.name == "prod"),
+            "destroy_data",
+            got=True,
+            allowed="False in prod",
+            instead="Data of prod is deleted by hand, never with its stack.",
+        )
+
+
+ENVIRONMENTS: tuple[Environment, ...] = (
+    Environment(
+        name="dev",
+        team="ml-platform",
+        cost_center="ml-research",
+        cidr="10.20.0.0/16",
+        serving_instance="ml.m5.large",
+        serving_count=2,
+        serving_most=2,
+        bake_minutes=3,
+        log_days=30,
+        destroy_data=True,
+        users={"ana": "data-scientist", "ben": "ml-engineer"},
+    ),
+    Environment(
+        name="staging",
+        team="ml-platform",
+        cost_center="ml-research",
+        cidr="10.21.0.0/16",
+        serving_instance="ml.m5.large",
+        serving_count=2,
+        serving_most=4,
+        bake_minutes=5,
+        log_days=90,
+        users={"ben": "ml-engineer"},
+    ),
+    Environment(
+        name="prod",
+        team="ml-platform",
+        cost_center="ml-product",
+        cidr="10.22.0.0/16",
+        zones=3,
+        serving_instance="ml.m5.xlarge",
+        serving_count=4,
+        serving_most=12,
+        canary_percent=25,
+        bake_minutes=10,
+        capture_percent=20,
+        retrain="cron(0 3 ? * SUN *)",
+        log_days=365,
+        notify=("ml-oncall@example.com",),
+        users={"ben": "ml-engineer"},
+    ),
+)
+
+
+def choose(context: Mapping[str, object]) -> tuple[Environment, ...]:
+    """The environments to build, by the app's context.
+
+    Args:
+        context: ``env`` names one environment; without it all are built. ``account`` and
+            ``region`` replace the settings of that one environment.
+
+    Raises:
+        ValidationError: If the environment is unknown, or account or region do not fit.
+    """
+    name = context.get("env")
+    place = {key: str(context[key]) for key in ("account", "region") if context.get(key)}
+    problems = Problems("app")
+    known = {environment.name: environment for environment in ENVIRONMENTS}
+    if name is None:
+        problems.check(
+            not place,
+            "-c account / -c region",
+            got=place,
+            allowed="only together with -c env=NAME",
+            instead=f"Say which environment they are for: -c env={ENVIRONMENTS[0].name}.",
+        )
+        problems.raise_if_any()
+        return ENVIRONMENTS
+    problems.check(
+        name in known,
+        "-c env",
+        got=name,
+        allowed=", ".join(known),
+        instead="Choose one of these, or add yours to stacks/environments.py.",
+    )
+    problems.raise_if_any()
+    return (replace(known[str(name)], **place),)

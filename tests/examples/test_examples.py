@@ -1,0 +1,125 @@
+"""The library installs into another project, and the examples work there."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import site
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from mlops_constructs.rules import check_file
+
+ROOT = Path(__file__).resolve().parents[2]
+UV = ROOT / ".tools" / "bin" / "uv"
+EXAMPLES = sorted(path.parent for path in (ROOT / "examples").glob("*/app.py"))
+
+
+def _install(environment: Path, what: str) -> Path:
+    """An environment with the library in it; its dependencies come from the tests' own."""
+    python = environment / "bin" / "python"
+    for command in (
+        [UV, "venv", "--quiet", "--python", sys.executable, environment],
+        [UV, "pip", "install", "--no-deps", "--python", python, what],
+    ):
+        subprocess.run(
+            command,
+            cwd=environment.parent,
+            env=os.environ | {"UV_PYTHON_DOWNLOADS": "never", "UV_NO_PROGRESS": "1"},
+            capture_output=True,
+            check=True,
+        )
+    (packages,) = (environment / "lib").glob("python*/site-packages")
+    own = next(path for path in site.getsitepackages() if path.endswith("site-packages"))
+    # The tests' own editable install must not be found there.
+    kept = packages / "dependencies"
+    kept.mkdir()
+    for entry in Path(own).iterdir():
+        if not entry.name.startswith(("mlops_constructs", "_mlops", "__editable__")):
+            (kept / entry.name).symlink_to(entry)
+    (packages / "dependencies.pth").write_text(f"{kept}\n")
+    return python
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A Python with the library installed from this folder, as ``pip install .`` does."""
+    return _install(tmp_path_factory.mktemp("pip") / "env", str(ROOT))
+
+
+@pytest.fixture(scope="module")
+def from_git(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The same from a git repository, as ``pip install git+…`` does."""
+    folder = tmp_path_factory.mktemp("git")
+    repository = folder / "repository"
+    repository.mkdir()
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, repository / name)
+    shutil.copytree(
+        ROOT / "constructs",
+        repository / "constructs",
+        ignore=shutil.ignore_patterns("__pycache__"),
+    )
+    git = ["git", "-c", "user.name=t", "-c", "user.email=t@example.com"]
+    for command in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "all"]):
+        subprocess.run([*git, *command], cwd=repository, check=True)
+    return _install(folder / "env", f"mlops-constructs @ git+file://{repository}")
+
+
+def _facts(python: Path, folder: Path) -> dict[str, object]:
+    code = (
+        "import json, importlib.resources as r, importlib.metadata as m, mlops_constructs as c;"
+        "print(json.dumps({'file': c.__file__, 'typed': r.files(c).joinpath('py.typed').is_file(),"
+        "'scripts': [e.name for e in m.distribution('mlops-constructs').entry_points]}))"
+    )
+    done = subprocess.run([python, "-c", code], cwd=folder, capture_output=True, check=True)
+    facts: dict[str, object] = json.loads(done.stdout)
+    return facts
+
+
+def test_it_installs_from_a_folder(installed: Path, tmp_path: Path) -> None:
+    facts = _facts(installed, tmp_path)
+    assert str(facts["file"]).startswith(str(installed.parents[1]))
+    assert facts["typed"]
+    assert facts["scripts"] == ["mlops-constructs"]
+
+
+def test_it_installs_from_git(from_git: Path, tmp_path: Path) -> None:
+    facts = _facts(from_git, tmp_path)
+    assert str(facts["file"]).startswith(str(from_git.parents[1]))
+    assert facts["typed"]
+
+
+def test_the_installed_package_holds_every_file(installed: Path) -> None:
+    (packages,) = (installed.parents[1] / "lib").glob("python*/site-packages")
+    source = ROOT / "constructs" / "mlops_constructs"
+    missing = [
+        str(path.relative_to(source))
+        for path in source.rglob("*")
+        if path.is_file()
+        and "__pycache__" not in path.parts
+        and not (packages / "mlops_constructs" / path.relative_to(source)).is_file()
+    ]
+    assert missing == []
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: str(path.name))
+def test_example_synthesises(example: Path, installed: Path, tmp_path: Path) -> None:
+    done = subprocess.run(
+        [installed, "app.py"],
+        cwd=example,
+        env=os.environ | {"CDK_OUTDIR": str(tmp_path), "PYTHONDONTWRITEBYTECODE": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    templates = list(tmp_path.glob("*.template.json"))
+    assert templates
+    for template in templates:
+        assert [f for f in check_file(template) if f.severity == "error"] == []

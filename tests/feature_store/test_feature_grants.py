@@ -1,0 +1,220 @@
+"""Grants: for every API call of a reader or writer, the actions and resources it needs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import aws_cdk as cdk
+import pytest
+from aws_cdk import aws_iam as iam, aws_kms as kms, aws_s3 as s3
+
+from mlops_constructs import ValidationError
+from mlops_constructs.feature_store import (
+    AthenaQueries,
+    Feature,
+    FeatureGroupBase,
+    FeatureSchema,
+    FeatureStoreGroup,
+    GlueTable,
+    OfflineOnly,
+    OfflineStore,
+    OnlineAndOffline,
+    OnlineOnly,
+    OwnGlueTable,
+    Stores,
+)
+from tests.support import resources_of
+
+ACCOUNT, REGION = "111122223333", "eu-west-1"
+KEY = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/00000000-0000-0000-0000-000000000000"
+GROUP = f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:feature-group/census-dev-people"
+DATA = (
+    f"arn:aws:s3:::features/history/{ACCOUNT}/sagemaker/{REGION}/offline-store/census-dev-people-*"
+)
+
+
+class Case:
+    """A group with imported dependencies in a stack with account and region: readable ARNs."""
+
+    def __init__(self, *, imported: bool = False, stores: Stores | None = None) -> None:
+        app = cdk.App(
+            context={"@aws-cdk/core:enablePartitionLiterals": True},
+            builtin_cloud_formation_validation=False,
+        )
+        self.stack = cdk.Stack(app, "Test", env=cdk.Environment(account=ACCOUNT, region=REGION))
+        self.key = kms.Key.from_key_arn(self.stack, "Key", KEY)
+        self.bucket = s3.Bucket.from_bucket_name(self.stack, "Bucket", "features")
+        stores = stores or OnlineAndOffline(
+            offline=OfflineStore(bucket=self.bucket, prefix="history")
+        )
+        self.group: FeatureGroupBase
+        if imported:
+            self.group = FeatureStoreGroup.from_feature_group_name(
+                self.stack, "People", "census-dev-people", stores=stores, encryption_key=self.key
+            )
+        else:
+            self.group = FeatureStoreGroup(
+                self.stack,
+                "People",
+                feature_group_name="census-dev-people",
+                schema=FeatureSchema(
+                    record_identifier="id",
+                    event_time="at",
+                    features=(Feature.string("id"), Feature.string("at")),
+                ),
+                stores=stores,
+                encryption_key=self.key,
+            )
+        self.role = iam.Role(
+            self.stack, "Caller", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com")
+        )
+
+    def allowed(self, owner: str = "Caller") -> dict[str, set[str]]:
+        """Resources by action, of the policy whose role has this id."""
+        found: dict[str, set[str]] = {}
+        for logical_id, policy in resources_of(self.stack, "AWS::IAM::Policy").items():
+            if owner not in logical_id:
+                continue
+            for statement in policy["Properties"]["PolicyDocument"]["Statement"]:
+                for action in _list(statement["Action"]):
+                    found.setdefault(action, set()).update(
+                        _text(arn) for arn in _list(statement["Resource"])
+                    )
+        return found
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, dict):
+        ((function, inner),) = value.items()
+        if function == "Fn::GetAtt":
+            return f"<{inner[0]}>"
+        if function == "Ref":
+            return {"AWS::Partition": "aws"}[inner]
+        return str(inner[0]).join(_text(part) for part in inner[1])
+    return str(value)
+
+
+@pytest.mark.parametrize("imported", [False, True])
+def test_ingest(imported: bool) -> None:
+    case = Case(imported=imported)
+    case.group.grant_ingest(case.role)
+    assert case.allowed() == {
+        "sagemaker:PutRecord": {GROUP},
+        "sagemaker:DescribeFeatureGroup": {GROUP},
+        "kms:Decrypt": {KEY},
+    }
+
+
+def test_ingest_offline_needs_no_key() -> None:
+    case = Case(stores=OfflineOnly())
+    case.group.grant_ingest(case.role)
+    assert set(case.allowed()) == {"sagemaker:PutRecord", "sagemaker:DescribeFeatureGroup"}
+
+
+def test_delete() -> None:
+    case = Case()
+    case.group.grant_delete(case.role)
+    assert case.allowed() == {"sagemaker:DeleteRecord": {GROUP}, "kms:Decrypt": {KEY}}
+
+
+@pytest.mark.parametrize("imported", [False, True])
+def test_read_online(imported: bool) -> None:
+    case = Case(imported=imported)
+    case.group.grant_read_online(case.role)
+    assert case.allowed() == {
+        "sagemaker:GetRecord": {GROUP},
+        "sagemaker:BatchGetRecord": {GROUP},
+        "kms:Decrypt": {KEY},
+    }
+
+
+@pytest.mark.parametrize("imported", [False, True])
+def test_read_offline(imported: bool) -> None:
+    case = Case(imported=imported)
+    case.group.grant_read_offline(case.role)
+    allowed = case.allowed()
+    catalog = f"arn:aws:glue:{REGION}:{ACCOUNT}"
+    tables = {
+        f"{catalog}:catalog",
+        f"{catalog}:database/sagemaker_featurestore",
+        f"{catalog}:table/sagemaker_featurestore/census?dev?people?*",
+    }
+    results = "arn:aws:s3:::features/athena-results/census-dev-people/*"
+    workgroup = f"arn:aws:athena:{REGION}:{ACCOUNT}:workgroup/primary"
+    assert allowed["glue:GetTable"] == allowed["glue:GetPartitions"] == tables
+    assert allowed["s3:GetObject"] == {DATA, results}
+    assert allowed["s3:PutObject"] == {results}
+    assert allowed["s3:ListBucket"] == {"arn:aws:s3:::features"}
+    assert allowed["kms:Decrypt"] == allowed["kms:GenerateDataKey"] == {KEY}
+    for call in ("StartQueryExecution", "GetQueryExecution", "GetQueryResults", "GetWorkGroup"):
+        assert allowed[f"athena:{call}"] == {workgroup}
+    assert not any("*" in action for action in allowed)
+
+
+def test_read_offline_elsewhere() -> None:
+    table = OwnGlueTable(database="census", table="people")
+    case = Case(stores=OfflineOnly(OfflineStore(table=table)))
+    results = s3.Bucket.from_bucket_name(case.stack, "Results", "results")
+    case.group.grant_read_offline(
+        case.role,
+        athena=AthenaQueries(workgroup="ml", results_bucket=results, results_prefix="queries"),
+    )
+    allowed = case.allowed()
+    assert allowed["s3:PutObject"] == {"arn:aws:s3:::results/queries/*"}
+    assert f"arn:aws:glue:{REGION}:{ACCOUNT}:table/census/people" in allowed["glue:GetTable"]
+    assert allowed["athena:StartQueryExecution"] == {
+        f"arn:aws:athena:{REGION}:{ACCOUNT}:workgroup/ml"
+    }
+
+
+def test_grants_for_a_store_that_is_not_there() -> None:
+    offline, online = Case(stores=OfflineOnly()), Case(stores=OnlineOnly())
+    with pytest.raises(ValidationError, match=r"grant_read_online: got 'OfflineOnly'"):
+        offline.group.grant_read_online(offline.role)
+    with pytest.raises(ValidationError, match=r"grant_read_offline: got 'OnlineOnly'"):
+        online.group.grant_read_offline(online.role)
+
+
+def test_the_groups_own_role() -> None:
+    case = Case()
+    allowed = case.allowed("PeopleRole")
+    assert (
+        allowed["s3:PutObject"] == allowed["s3:PutObjectAcl"] == {"arn:aws:s3:::features/history/*"}
+    )
+    assert allowed["s3:GetBucketAcl"] == {"arn:aws:s3:::features"}
+    assert allowed["s3:GetObject"] == {"arn:aws:s3:::features/history/*/metadata/*"}
+    assert set(allowed) - {
+        "s3:PutObject",
+        "s3:PutObjectAcl",
+        "s3:GetBucketAcl",
+        "s3:GetObject",
+    } == {
+        "glue:GetTable",
+        "glue:UpdateTable",
+        "kms:Decrypt",
+        "kms:GenerateDataKey",
+    }
+
+
+def test_a_role_that_is_passed_in_gets_the_same_grants() -> None:
+    case = Case(stores=OnlineOnly())
+    role = iam.Role(case.stack, "Given", assumed_by=iam.ServicePrincipal("sagemaker.amazonaws.com"))
+    made = FeatureStoreGroup(
+        case.stack,
+        "More",
+        feature_group_name="more",
+        schema=FeatureSchema(
+            record_identifier="id",
+            event_time="at",
+            features=(Feature.string("id"), Feature.fractional("at")),
+        ),
+        stores=OfflineOnly(OfflineStore(bucket=case.bucket, table=GlueTable())),
+        encryption_key=case.key,
+        role=role,
+    )
+    assert made.role is role
+    assert case.allowed("Given")["s3:PutObject"] == {"arn:aws:s3:::features/feature-store/*"}

@@ -1,0 +1,236 @@
+"""Endpoints with models that are real processes, as small as a model can be."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from botocore.exceptions import ClientError
+
+from tests.localcloud.compute.support import IMAGE, archive
+from tests.localcloud.support import Cloud, until
+
+SKLEARN = IMAGE.replace("sagemaker-xgboost:3.2-0", "sagemaker-scikit-learn:1.4-2")
+CODE = """
+def model_fn(model_dir):
+    return "{name}"
+def input_fn(body, content_type):
+    if b"bad" in (body if isinstance(body, bytes) else body.encode()):
+        raise ValueError("bad input")
+    return body
+def predict_fn(data, model):
+    return model
+def output_fn(prediction, accept):
+    return prediction
+"""
+
+
+class Endpoints:
+    def __init__(self, cloud: Cloud) -> None:
+        self.cloud = cloud
+        self.bucket = cloud.bucket()
+        self.runtime = cloud.client("sagemaker-runtime")
+
+    def config(self, *answers: str, code: str = CODE, **more: Any) -> str:
+        """A configuration with one variant for each answer."""
+        variants: list[dict[str, Any]] = []
+        for answer in answers:
+            files = {"code/inference.py": code.replace("{name}", answer)}
+            url = self.cloud.put(self.bucket, f"{answer}/model.tar.gz", archive(files))
+            model = f"m-{uuid4().hex[:8]}"
+            environment = {
+                "SAGEMAKER_PROGRAM": "inference.py",
+                "SAGEMAKER_SUBMIT_DIRECTORY": "/opt/ml/model/code",
+            }
+            self.cloud.call(
+                "CreateModel",
+                ModelName=model,
+                PrimaryContainer={
+                    "Image": SKLEARN,
+                    "ModelDataUrl": url,
+                    "Environment": environment,
+                },
+            )
+            variants.append(
+                {
+                    "VariantName": f"v{len(variants)}",
+                    "ModelName": model,
+                    "InstanceType": "ml.m5.large",
+                    "InitialInstanceCount": 2,
+                    "InitialVariantWeight": 1.0,
+                }
+            )
+        name = f"c-{uuid4().hex[:8]}"
+        self.cloud.call(
+            "CreateEndpointConfig", EndpointConfigName=name, ProductionVariants=variants, **more
+        )
+        return name
+
+    def create(self, config: str) -> dict[str, Any]:
+        self.cloud.call("CreateEndpoint", EndpointName="endpoint", EndpointConfigName=config)
+        return self.settled()
+
+    def described(self) -> dict[str, Any]:
+        return self.cloud.call("DescribeEndpoint", EndpointName="endpoint")
+
+    def settled(self) -> dict[str, Any]:
+        done = {"InService", "Failed"}
+        until(lambda: self.described()["EndpointStatus"] in done, seconds=60)
+        return self.described()
+
+    def invoke(self, body: bytes = b"1", **more: Any) -> tuple[str, str]:
+        answer = self.runtime.invoke_endpoint(
+            EndpointName="endpoint", Body=body, ContentType="text/csv", **more
+        )
+        return answer["Body"].read().decode(), answer["InvokedProductionVariant"]
+
+
+@pytest.fixture
+def endpoints(cloud: Cloud) -> Iterator[Endpoints]:
+    yield Endpoints(cloud)
+    for record in cloud.sagemaker.store.records(cloud.scope, "Endpoint"):
+        cloud.sagemaker.routes.close(record.arn)
+
+
+def test_variants_by_weight_capture_and_metrics(endpoints: Endpoints) -> None:
+    recorded = endpoints.cloud.events()
+    capture = {
+        "EnableCapture": True,
+        "InitialSamplingPercentage": 100,
+        "DestinationS3Uri": f"s3://{endpoints.bucket}/capture",
+        "CaptureOptions": [{"CaptureMode": "Input"}, {"CaptureMode": "Output"}],
+    }
+    described = endpoints.create(endpoints.config("one", "two", DataCaptureConfig=capture))
+    assert described["EndpointStatus"] == "InService"
+    assert [v["CurrentWeight"] for v in described["ProductionVariants"]] == [1.0, 1.0]
+    assert endpoints.invoke(TargetVariant="v1") == ("two", "v1")
+
+    endpoints.cloud.call(
+        "UpdateEndpointWeightsAndCapacities",
+        EndpointName="endpoint",
+        DesiredWeightsAndCapacities=[
+            {"VariantName": "v0", "DesiredWeight": 0.0},
+            {"VariantName": "v1", "DesiredWeight": 1.0},
+        ],
+    )
+    endpoints.settled()
+    assert {endpoints.invoke() for _ in range(5)} == {("two", "v1")}
+
+    with pytest.raises(ClientError) as refused:
+        endpoints.invoke(b"bad")
+    error = refused.value.response
+    assert error["Error"]["Code"] == "ModelError"
+    assert "bad input" in error["OriginalMessage"]
+    with pytest.raises(ClientError, match="Variant v9 not found"):
+        endpoints.invoke(TargetVariant="v9")
+
+    statuses = [
+        e["detail"]["EndpointStatus"]
+        for e in recorded()
+        if e["detail-type"] == "SageMaker Endpoint State Change"
+    ]
+    assert statuses == ["CREATING", "IN_SERVICE", "UPDATING", "IN_SERVICE"]
+    _has_metrics(endpoints.cloud)
+    lines = until(lambda: _captured(endpoints), seconds=5)
+    data = json.loads(lines[0])["captureData"]
+    assert data["endpointInput"]["data"] == "1"
+    assert data["endpointOutput"]["data"] == "two"
+
+
+def test_an_update_replaces_the_models_and_keeps_serving(endpoints: Endpoints) -> None:
+    endpoints.create(endpoints.config("old"))
+    new = endpoints.config("new")
+    canary = {
+        "Type": "CANARY",
+        "CanarySize": {"Type": "CAPACITY_PERCENT", "Value": 50},
+        "WaitIntervalInSeconds": 600,
+    }
+    endpoints.cloud.call(
+        "UpdateEndpoint",
+        EndpointName="endpoint",
+        EndpointConfigName=new,
+        DeploymentConfig={"BlueGreenUpdatePolicy": {"TrafficRoutingConfiguration": canary}},
+    )
+    with pytest.raises(Exception, match="Cannot update in-progress endpoint"):
+        endpoints.cloud.call("UpdateEndpoint", EndpointName="endpoint", EndpointConfigName=new)
+    while endpoints.described()["EndpointStatus"] == "Updating":
+        assert endpoints.invoke()[0] in {"old", "new"}
+    assert endpoints.settled()["EndpointConfigName"] == new
+    assert endpoints.invoke() == ("new", "v0")
+
+
+def test_an_alarm_rolls_an_update_back(endpoints: Endpoints) -> None:
+    old = endpoints.config("old")
+    endpoints.create(old)
+    alarms = endpoints.cloud.client("cloudwatch")
+    alarms.put_metric_alarm(
+        AlarmName="errors",
+        Namespace="AWS/SageMaker",
+        MetricName="Invocation5XXErrors",
+        Statistic="Sum",
+        Period=60,
+        EvaluationPeriods=1,
+        Threshold=1,
+        ComparisonOperator="GreaterThanThreshold",
+    )
+    alarms.set_alarm_state(AlarmName="errors", StateValue="ALARM", StateReason="test")
+    routing = {"Type": "ALL_AT_ONCE", "WaitIntervalInSeconds": 600}
+    endpoints.cloud.call(
+        "UpdateEndpoint",
+        EndpointName="endpoint",
+        EndpointConfigName=endpoints.config("new"),
+        DeploymentConfig={
+            "BlueGreenUpdatePolicy": {"TrafficRoutingConfiguration": routing},
+            "AutoRollbackConfiguration": {"Alarms": [{"AlarmName": "errors"}]},
+        },
+    )
+    described = endpoints.settled()
+    assert described["EndpointConfigName"] == old
+    assert "alarm in state ALARM: errors" in described["FailureReason"]
+    assert endpoints.invoke() == ("old", "v0")
+
+
+def test_a_model_that_cannot_be_loaded_fails_the_endpoint(endpoints: Endpoints) -> None:
+    broken = "def model_fn(model_dir):\n    raise RuntimeError('no such weights')\n"
+    described = endpoints.create(endpoints.config("x", code=broken))
+    assert described["EndpointStatus"] == "Failed"
+    assert "no such weights" in described["FailureReason"]
+    with pytest.raises(ClientError, match=r"Endpoint endpoint of account .* not found"):
+        endpoints.invoke()
+    endpoints.cloud.call("DeleteEndpoint", EndpointName="endpoint")
+    until(lambda: not endpoints.cloud.call("ListEndpoints")["Endpoints"])
+
+
+def _captured(endpoints: Endpoints) -> list[str]:
+    s3 = endpoints.cloud.client("s3")
+    prefix = "capture/endpoint/v1/"
+    found = s3.list_objects_v2(Bucket=endpoints.bucket, Prefix=prefix).get("Contents", [])
+    assert all(item["Key"].endswith(".jsonl") for item in found)
+    return [
+        line
+        for item in found
+        for line in s3.get_object(Bucket=endpoints.bucket, Key=item["Key"])["Body"]
+        .read()
+        .decode()
+        .splitlines()
+    ]
+
+
+def _has_metrics(cloud: Cloud) -> None:
+    listed = cloud.client("cloudwatch").list_metrics(
+        Namespace="AWS/SageMaker",
+        Dimensions=[
+            {"Name": "EndpointName", "Value": "endpoint"},
+            {"Name": "VariantName", "Value": "v1"},
+        ],
+    )
+    assert {metric["MetricName"] for metric in listed["Metrics"]} == {
+        "Invocations",
+        "Invocation4XXErrors",
+        "Invocation5XXErrors",
+        "ModelLatency",
+        "OverheadLatency",
+    }

@@ -1,0 +1,70 @@
+"""The platform's templates, one file per stack and environment.
+
+A changed snapshot is a change to what is deployed: read it as such. `make snapshots` accepts it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from syrupy.assertion import SnapshotAssertion
+from syrupy.extensions.json import JSONSnapshotExtension
+
+from stacks.environments import ENVIRONMENTS
+from stacks.platform import build_platform, new_app
+
+LAYERS = ("Network", "Data", "Training", "Serving", "Monitoring", "Studio")
+STACKS = [f"{layer}-{environment.name}" for environment in ENVIRONMENTS for layer in LAYERS]
+
+# Content hashes of assets: editing a script is no change to the infrastructure.
+_HASH = re.compile(r"[0-9a-f]{64}")
+
+
+@pytest.fixture(scope="session")
+def assembly(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """All environments, built as app.py builds them, with the validators on."""
+    folder = tmp_path_factory.mktemp("cdk.out")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CDK_OUTDIR", str(folder))
+        app = new_app()
+        for environment in ENVIRONMENTS:
+            build_platform(app, environment)
+        app.synth()
+        yield folder
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_template(stack: str, assembly: Path, snapshot: SnapshotAssertion) -> None:
+    template = readable(json.loads((assembly / f"{stack}.template.json").read_text()))
+    assert template == snapshot(extension_class=JSONSnapshotExtension)
+
+
+def test_every_stack_has_a_snapshot(assembly: Path) -> None:
+    found = {path.name.removesuffix(".template.json") for path in assembly.glob("*.template.json")}
+    assert found == set(STACKS)
+
+
+def test_the_validators_found_nothing(assembly: Path) -> None:
+    """Neither errors, which would have stopped the synth, nor warnings."""
+    report = json.loads((assembly / "validation-report.json").read_text())
+    findings = [
+        (found["pluginSummary"]["pluginName"], violation["ruleName"])
+        for found in report["pluginReports"]
+        for violation in found["violations"]
+    ]
+    assert findings == []
+
+
+def readable(template: dict[str, Any]) -> dict[str, Any]:
+    """The template without what changes on its own and says nothing."""
+    kept = {key: value for key, value in template.items() if key not in ("Rules", "Metadata")}
+    kept.get("Parameters", {}).pop("BootstrapVersion", None)
+    for resource in kept["Resources"].values():
+        resource.pop("Metadata", None)
+    masked: dict[str, Any] = json.loads(_HASH.sub("<hash>", json.dumps(kept)))
+    return masked

@@ -1,0 +1,158 @@
+"""The model registry: a group that stays, and a parameter that is never overwritten."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import aws_cdk as cdk
+import pytest
+from aws_cdk import aws_iam as iam, aws_sns as sns
+from aws_cdk.aws_events_targets import SnsTopic
+
+from mlops_constructs.common.errors import ValidationError
+from mlops_constructs.training.registry import ModelRegistry
+from tests.support import nag_findings, new_stack, resources_of, template_of
+
+PARAMETER = "/mlops/census-dev/approved-model"
+
+
+@pytest.fixture
+def stack() -> cdk.Stack:
+    return new_stack()
+
+
+def registry(stack: cdk.Stack, **arguments: Any) -> ModelRegistry:
+    given: dict[str, Any] = {"model_package_group_name": "census-dev"}
+    return ModelRegistry(stack, "Registry", **(given | arguments))
+
+
+def test_group_is_kept(stack: cdk.Stack) -> None:
+    made = registry(stack, description="Models of the census")
+    (group,) = resources_of(stack, "AWS::SageMaker::ModelPackageGroup").values()
+    assert group["Properties"] == {
+        "ModelPackageGroupName": "census-dev",
+        "ModelPackageGroupDescription": "Models of the census",
+    }
+    assert group["DeletionPolicy"] == group["UpdateReplacePolicy"] == "Retain"
+    assert made.model_package_group_name == "census-dev"
+
+
+def test_parameter_is_made_once_and_never_overwritten(stack: cdk.Stack) -> None:
+    made = registry(stack)
+    assert made.approved_model_parameter_name == PARAMETER
+    assert resources_of(stack, "AWS::SSM::Parameter") == {}
+    (resource,) = resources_of(stack, "Custom::ApprovedModelParameter").values()
+    calls = {
+        event: json.loads(resource["Properties"][event])
+        for event in ("Create", "Update", "Delete")
+        if event in resource["Properties"]
+    }
+    assert calls.keys() == {"Create", "Update"}
+    for call in calls.values():
+        assert call["action"] == "PutParameter"
+        assert call["parameters"]["Overwrite"] is False
+        assert call["parameters"]["Value"] == "none"
+        assert call["parameters"]["Name"] == PARAMETER
+        assert call["ignoreErrorCodesMatching"] == "ParameterAlreadyExists"
+
+
+def test_no_findings(stack: cdk.Stack) -> None:
+    made = registry(stack)
+    topic = sns.Topic(stack, "Topic", enforce_ssl=True)
+    cdk.Validations.of(topic).acknowledge(
+        cdk.Acknowledgment(id="NIST.800.53.R5-SNSEncryptedKMS", reason="of the test")
+    )
+    made.on_approved("Approved", SnsTopic(topic))
+    role = iam.Role(stack, "Role", assumed_by=iam.ServicePrincipal("states.amazonaws.com"))
+    made.grant_deploy(role)
+    cdk.Validations.of(role).acknowledge(
+        cdk.Acknowledgment(id="NIST.800.53.R5-IAMNoInlinePolicy", reason="of the test")
+    )
+    assert nag_findings(stack) == []
+
+
+@pytest.mark.parametrize(
+    ("method", "status"), [("on_approved", "Approved"), ("on_rejected", "Rejected")]
+)
+def test_events_of_this_group_only(stack: cdk.Stack, method: str, status: str) -> None:
+    getattr(registry(stack), method)("Rule")
+    (rule,) = resources_of(stack, "AWS::Events::Rule").values()
+    assert rule["Properties"]["EventPattern"] == {
+        "source": ["aws.sagemaker"],
+        "detail-type": ["SageMaker Model Package State Change"],
+        "detail": {
+            "ModelPackageGroupName": ["census-dev"],
+            "ModelApprovalStatus": [status],
+        },
+    }
+
+
+@pytest.mark.parametrize(
+    ("grant", "actions"),
+    [
+        (
+            "grant_register",
+            {
+                "sagemaker:AddTags",
+                "sagemaker:CreateModelPackage",
+                "sagemaker:DescribeModelPackage",
+                "sagemaker:DescribeModelPackageGroup",
+            },
+        ),
+        (
+            "grant_approve",
+            {
+                "sagemaker:DescribeModelPackage",
+                "sagemaker:ListModelPackages",
+                "sagemaker:UpdateModelPackage",
+            },
+        ),
+        (
+            "grant_deploy",
+            {
+                "sagemaker:DescribeModelPackage",
+                "sagemaker:DescribeModelPackageGroup",
+                "sagemaker:ListModelPackages",
+                "ssm:GetParameter",
+                "ssm:GetParameters",
+            },
+        ),
+        ("grant_release", {"ssm:GetParameter", "ssm:PutParameter"}),
+    ],
+)
+def test_grants(stack: cdk.Stack, grant: str, actions: set[str]) -> None:
+    role = iam.Role(stack, "Role", assumed_by=iam.ServicePrincipal("states.amazonaws.com"))
+    getattr(registry(stack), grant)(role)
+    (policy,) = (
+        policy["Properties"]["PolicyDocument"]["Statement"]
+        for name, policy in resources_of(stack, "AWS::IAM::Policy").items()
+        if name.startswith("Role")
+    )
+    assert {action for statement in policy for action in statement["Action"]} == actions
+    assert "Resource::*" not in str(policy)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "what"),
+    [
+        ({"model_package_group_name": "Census"}, "model_package_group_name"),
+        ({"model_package_group_name": "x" * 64}, "model_package_group_name"),
+        ({"model_package_group_name": cdk.Aws.STACK_NAME}, "model_package_group_name"),
+        ({"description": "x" * 1025}, "description"),
+        ({"approved_model_parameter_name": "approved"}, "approved_model_parameter_name"),
+        ({"approved_model_parameter_name": "/aws/approved"}, "approved_model_parameter_name"),
+        ({"approved_model_parameter_name": "/a b"}, "approved_model_parameter_name"),
+    ],
+)
+def test_bad_input(stack: cdk.Stack, arguments: dict[str, str], what: str) -> None:
+    with pytest.raises(ValidationError) as refused:
+        registry(stack, **arguments)
+    assert {problem.what for problem in refused.value.problems} >= {what}
+
+
+def test_two_registries_share_a_function(stack: cdk.Stack) -> None:
+    registry(stack)
+    ModelRegistry(stack, "Other", model_package_group_name="other-dev")
+    template_of(stack).resource_count_is("AWS::Lambda::Function", 1)
+    assert nag_findings(stack) == []
