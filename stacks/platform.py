@@ -35,17 +35,22 @@ class Platform:
     studio: StudioStack
 
 
-def new_app(**context: Any) -> cdk.App:
+def new_app(*, outdir: Path | None = None, **context: Any) -> cdk.App:
     """An app with the feature flags of cdk.json, whoever starts it.
 
     The CDK's built-in validation, two thirds of a synth, is off: the same rules run natively in a
     tenth of the time, and the service rules of this library with them. Errors stop the synth.
 
     Args:
+        outdir: Where the cloud assembly goes, if the CDK command does not say.
         context: More context values; ``validate=False`` leaves the validators out.
     """
     flags = json.loads(_SETTINGS.read_text(encoding="utf-8"))["context"]
-    app = cdk.App(context=flags | context, builtin_cloud_formation_validation=False)
+    app = cdk.App(
+        context=flags | context,
+        outdir=None if outdir is None else str(outdir),
+        builtin_cloud_formation_validation=False,
+    )
     if str(app.node.try_get_context("validate")).lower() != "false":
         cdk.Validations.of(app).add_plugins(ServiceRules(), CloudFormationRules())
     return app

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,16 +25,14 @@ _HASH = re.compile(r"[0-9a-f]{64}")
 
 
 @pytest.fixture(scope="session")
-def assembly(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def assembly(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """All environments, built as app.py builds them, with the validators on."""
     folder = tmp_path_factory.mktemp("cdk.out")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("CDK_OUTDIR", str(folder))
-        app = new_app()
-        for environment in ENVIRONMENTS:
-            build_platform(app, environment)
-        app.synth()
-        yield folder
+    app = new_app(outdir=folder)
+    for environment in ENVIRONMENTS:
+        build_platform(app, environment)
+    app.synth()
+    return folder
 
 
 @pytest.mark.parametrize("stack", STACKS)

@@ -19,8 +19,8 @@ Template = dict[str, Any]
 
 
 @pytest.fixture(scope="module")
-def app() -> cdk.App:
-    app = new_app(validate=False)
+def app(tmp_path_factory: pytest.TempPathFactory) -> cdk.App:
+    app = new_app(outdir=tmp_path_factory.mktemp("cdk.out"), validate=False)
     for environment in ENVIRONMENTS:
         build_platform(app, environment)
     return app
@@ -122,16 +122,18 @@ def test_templates_name_no_account_no_region_and_no_partition(
         assert "us-east-1" not in text, name
 
 
-def test_an_account_and_a_region_make_no_lookup() -> None:
+def test_an_account_and_a_region_make_no_lookup(tmp_path: Path) -> None:
     """A lookup would need credentials."""
-    app = new_app(validate=False)
+    app = new_app(outdir=tmp_path, validate=False)
     build_platform(app, replace(ENVIRONMENTS[0], account="123456789012", region="eu-west-1"))
     manifest = json.loads(Path(app.synth().directory, "manifest.json").read_text())
     assert "missing" not in manifest
 
 
-def test_the_same_input_gives_the_same_templates(templates: dict[str, Template]) -> None:
-    again = new_app(validate=False)
+def test_the_same_input_gives_the_same_templates(
+    templates: dict[str, Template], tmp_path: Path
+) -> None:
+    again = new_app(outdir=tmp_path, validate=False)
     build_platform(again, ENVIRONMENTS[0])
     for stack in again.synth().stacks:
         assert json.loads(Path(stack.template_full_path).read_text()) == templates[stack.id]
