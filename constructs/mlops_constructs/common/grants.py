@@ -38,8 +38,14 @@ def allow_objects(
 
 
 def allow_list(grantee: iam.IGrantable, bucket: s3.IBucket, prefixes: Sequence[str]) -> iam.Grant:
-    """Allow listing what lies below the prefixes; an empty one is the whole bucket."""
-    narrowed = {"StringLike": {"s3:prefix": [f"{prefix}*" for prefix in prefixes]}}
+    """Allow listing what lies below the prefixes; an empty one is the whole bucket.
+
+    For ``models/`` the prefix ``models`` is allowed as well: SageMaker lists a job's input by the
+    S3 URI as it is written, mostly without a slash at its end.
+    """
+    patterns = {f"{prefix}*" for prefix in prefixes}
+    patterns |= {prefix.removesuffix("/") for prefix in prefixes if prefix.endswith("/")}
+    narrowed = {"StringLike": {"s3:prefix": sorted(patterns)}}
     return iam.Grant.add_to_principal(
         grantee=grantee,
         actions=["s3:ListBucket"],

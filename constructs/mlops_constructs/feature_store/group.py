@@ -24,6 +24,7 @@ from constructs import Construct
 from mlops_constructs.common.buckets import secure_bucket
 from mlops_constructs.common.encryption import ensure_key
 from mlops_constructs.common.errors import Problems
+from mlops_constructs.common.findings import acknowledge_wildcards
 from mlops_constructs.common.removal import data_removal_policy
 from mlops_constructs.common.roles import sagemaker_role, wait_for_policy
 from mlops_constructs.feature_store import creation, statements
@@ -229,7 +230,7 @@ class FeatureStoreGroup(FeatureGroupBase):
         statements.allow_offline_writes(role, bucket, offline.prefix)
         tables = self._table_arns(offline)
         statements.allow(role, ["glue:GetTable", "glue:UpdateTable"], *tables)
-        statements.acknowledge_wildcards(
+        acknowledge_wildcards(
             role, tables, "The service adds the time of creation to the names of its tables."
         )
         key.grant(role, "kms:Decrypt", "kms:GenerateDataKey")

@@ -20,6 +20,7 @@ from aws_cdk import (
 from constructs import Construct
 
 from mlops_constructs.common.errors import Problem, ValidationError
+from mlops_constructs.common.findings import acknowledge_wildcards
 from mlops_constructs.feature_store import statements
 from mlops_constructs.feature_store.stores import (
     OfflineStore,
@@ -184,7 +185,7 @@ class FeatureGroupBase(Construct):
         )
         tables = self._table_arns(offline)
         statements.allow(grantee, statements.READ_GLUE, *tables)
-        statements.acknowledge_wildcards(
+        acknowledge_wildcards(
             grantee, tables, "The service adds the time of creation to the names of its tables."
         )
         if self.encryption_key is not None:

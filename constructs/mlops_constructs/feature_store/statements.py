@@ -9,11 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import jsii
-from aws_cdk import Stack, aws_iam as iam, aws_s3 as s3
-from constructs import Construct, IValidation
+from aws_cdk import aws_iam as iam, aws_s3 as s3
 
-from mlops_constructs.common.findings import acknowledge
+from mlops_constructs.common.findings import acknowledge_wildcards
+from mlops_constructs.common.grants import allow_list
 
 READ_GLUE = ("glue:GetDatabase", "glue:GetPartition", "glue:GetPartitions", "glue:GetTable")
 READ_ATHENA = (
@@ -56,12 +55,7 @@ def allow_offline_reads(grantee: iam.IGrantable, bucket: s3.IBucket, prefix: str
     objects = bucket.arn_for_objects(f"{prefix}*")
     allow(grantee, ["s3:GetObject"], objects)
     allow(grantee, ["s3:GetBucketLocation"], bucket.bucket_arn)
-    iam.Grant.add_to_principal(
-        grantee=grantee,
-        actions=["s3:ListBucket"],
-        resource_arns=[bucket.bucket_arn],
-        conditions={"StringLike": {"s3:prefix": f"{prefix}*"}},
-    )
+    allow_list(grantee, bucket, [prefix])
     acknowledge_wildcards(
         grantee,
         (objects,),
@@ -87,57 +81,5 @@ def allow_query_results(grantee: iam.IGrantable, bucket: s3.IBucket, prefix: str
         objects,
     )
     allow(grantee, ["s3:GetBucketLocation"], bucket.bucket_arn)
-    iam.Grant.add_to_principal(
-        grantee=grantee,
-        actions=["s3:ListBucket"],
-        resource_arns=[bucket.bucket_arn],
-        conditions={"StringLike": {"s3:prefix": f"{prefix}/*"}},
-    )
+    allow_list(grantee, bucket, [f"{prefix}/"])
     acknowledge_wildcards(grantee, (objects,), "Athena names the files of query results itself.")
-
-
-def acknowledge_wildcards(grantee: iam.IGrantable, arns: Sequence[str], reason: str) -> None:
-    """Accept cdk-nag's findings about these wildcard resources in the grantee's own policies."""
-    if isinstance(grantee, Construct) and any("*" in arn for arn in arns):
-        grantee.node.add_validation(_AcknowledgeWildcards(grantee, arns, reason))
-
-
-@jsii.implements(IValidation)
-class _AcknowledgeWildcards:
-    """Acknowledges when the app is validated.
-
-    Only then is it known how a policy refers to a resource of another stack, and cdk-nag's ids
-    hold the reference.
-    """
-
-    def __init__(self, grantee: Construct, arns: Sequence[str], reason: str) -> None:
-        self._grantee = grantee
-        self._arns = arns
-        self._reason = reason
-
-    def validate(self) -> list[str]:
-        """Acknowledge; there is nothing to refuse."""
-        stack = Stack.of(self._grantee)
-        acknowledge(
-            self._grantee,
-            {
-                f"AwsSolutions-IAM5[Resource::{_flat(stack.resolve(arn))}]": self._reason
-                for arn in self._arns
-                if "*" in arn
-            },
-        )
-        return []
-
-
-def _flat(value: object) -> str:
-    """A resolved ARN as cdk-nag writes it into the ids of its findings."""
-    match value:
-        case {"Fn::Join": [str(delimiter), [*parts]]}:
-            return delimiter.join(_flat(part) for part in parts)
-        case {"Fn::GetAtt": [resource, attribute]}:
-            return f"<{resource}.{attribute}>"
-        case {"Fn::ImportValue": inner} | {"Fn::Sub": inner}:
-            return _flat(inner)
-        case {"Ref": name}:
-            return f"<{name}>"
-    return str(value).replace("${", "<").replace("}", ">")

@@ -21,6 +21,7 @@ from aws_cdk import (
 )
 from constructs import Construct
 
+from mlops_constructs.common.findings import acknowledge_wildcards
 from mlops_constructs.common.images import framework_image
 from mlops_constructs.common.roles import allow_job_metrics, sagemaker_role, wait_for_policy
 from mlops_constructs.monitoring import access
@@ -140,8 +141,8 @@ def make_native_monitor(plan: Plan, monitor: Monitor, engine: NativeEngine) -> N
     )
     allow_job_metrics(role, metric_namespace(plan.target, kind))
     for folder in _read(plan, monitor):
-        access.allow_read(role, folder)
-    access.allow_write(role, plan.reports)
+        access.allow_read_folder(role, folder)
+    access.allow_write_folder(role, plan.reports)
     if isinstance(monitor, AttributionDrift):
         _allow_shadow_endpoint(role, monitor)
     seconds = min(int(engine.max_runtime.to_seconds()), _longest(monitor, plan.schedule))
@@ -301,7 +302,7 @@ def _allow_shadow_endpoint(role: iam.Role, monitor: AttributionDrift) -> None:
             resources=shadows,
         )
     )
-    access.acknowledge_wildcards(
+    acknowledge_wildcards(
         role, shadows, "Clarify makes up the rest of the name of its short-lived endpoint."
     )
     role.add_to_policy(

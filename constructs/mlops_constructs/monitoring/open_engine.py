@@ -14,6 +14,7 @@ from pathlib import Path
 from aws_cdk import Stack, aws_iam as iam, aws_sagemaker as sagemaker, aws_scheduler as scheduler
 
 from mlops_constructs.common.bundles import CodeBundle, code_bundle
+from mlops_constructs.common.findings import acknowledge_wildcards
 from mlops_constructs.common.images import framework_image
 from mlops_constructs.common.roles import (
     allow_job_metrics,
@@ -108,11 +109,11 @@ def _bundle(plan: Plan, monitor: DataQuality) -> CodeBundle:
 
 def _allow_analysis(role: iam.Role, plan: Plan, monitor: DataQuality, code: CodeBundle) -> None:
     allow_job_metrics(role, NAMESPACE)
-    access.allow_read(role, plan.data)
-    access.allow_read(role, monitor.reference)
-    access.allow_write(role, plan.reports)
+    access.allow_read_folder(role, plan.data)
+    access.allow_read_folder(role, monitor.reference)
+    access.allow_write_folder(role, plan.reports)
     code.grant_read(role)
-    access.acknowledge_wildcards(
+    acknowledge_wildcards(
         role,
         [code.archives_arn],
         "Code archives are named after their content; runs under way keep theirs.",
@@ -144,9 +145,7 @@ def _pipeline_role(plan: Plan, name: str, job_role: iam.Role) -> iam.Role:
             resources=[jobs],
         )
     )
-    access.acknowledge_wildcards(
-        role, [jobs], "SageMaker Pipelines makes up the names of its jobs."
-    )
+    acknowledge_wildcards(role, [jobs], "SageMaker Pipelines makes up the names of its jobs.")
     role.add_to_policy(
         iam.PolicyStatement(
             actions=["iam:PassRole"],

@@ -233,7 +233,7 @@ class ModelMonitorSuite(Construct):
     def grant_read_reports(self, grantee: iam.IGrantable) -> iam.Grant:
         """Let somebody read the results of all runs."""
         self.encryption_key.grant_decrypt(grantee)
-        return access.allow_read(grantee, self.reports)
+        return access.allow_read_folder(grantee, self.reports)
 
     def metric(
         self,

@@ -335,12 +335,11 @@ def namespace_fits(resource: Resource) -> Problems:
 )
 def target_first(policy: Resource) -> Problems:
     """The scalable target is registered before its scaling policy is made."""
-    for target in policy.scope.of_type(SCALABLE_TARGET):
-        same = policy["ResourceId"].text is not None and all(
-            policy[member].same_as(target[member]) for member in ("ResourceId", "ScalableDimension")
-        )
-        if same and not policy.depends(target):
-            yield policy["ResourceId"].problem(f"The policy does not wait for {target.logical_id}")
+    target = policy.scope.find([SCALABLE_TARGET], "ResourceId", policy["ResourceId"])
+    if target is None or policy["ResourceId"].text is None or policy.depends(target):
+        return
+    if policy["ScalableDimension"].same_as(target["ScalableDimension"]):
+        yield policy["ResourceId"].problem(f"The policy does not wait for {target.logical_id}")
 
 
 @rule(

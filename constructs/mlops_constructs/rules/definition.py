@@ -89,12 +89,10 @@ class Definition:
 
 def definition_of(pipeline: Resource) -> Definition | None:
     """The inline definition of a pipeline; None when the template does not hold it."""
-    memory = pipeline.scope.memory
-    key = ("definition", pipeline.logical_id)
-    if key not in memory:
-        memory[key] = _read(pipeline["PipelineDefinition.PipelineDefinitionBody"])
-    found: Definition | None = memory[key]
-    return found
+    return pipeline.scope.once(
+        ("definition", pipeline.logical_id),
+        lambda: _read(pipeline["PipelineDefinition.PipelineDefinitionBody"]),
+    )
 
 
 def _read(body: Node) -> Definition | None:

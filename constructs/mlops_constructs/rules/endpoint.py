@@ -7,10 +7,10 @@ from typing import Final
 
 from mlops_constructs.rules.constraints import api_rule
 from mlops_constructs.rules.engine.rule import rule
-from mlops_constructs.rules.engine.template import Resource
+from mlops_constructs.rules.engine.template import Resource, Scope
 from mlops_constructs.rules.engine.values import Node, Problems, show
 from mlops_constructs.rules.instances import family
-from mlops_constructs.rules.scaling import SCALABLE_TARGET, variant_of
+from mlops_constructs.rules.scaling import scaled_endpoints
 from mlops_constructs.rules.serving import ENDPOINT, config_of, is_serverless, variants
 
 _BLUE_GREEN: Final = "DeploymentConfig.BlueGreenUpdatePolicy"
@@ -271,10 +271,8 @@ def guardrails_apply(endpoint: Resource) -> Problems:
 def config_name_follows(endpoint: Resource) -> Problems:
     """An endpoint takes the name of its configuration from the configuration."""
     name = endpoint["EndpointConfigName"]
-    if isinstance(name.value, str):
-        yield name.problem(
-            f"The name {show(name.text)} is fixed, so an update never reaches the endpoint"
-        )
+    if name.fixed:
+        yield name.problem("The name is fixed, so that no update reaches the endpoint")
 
 
 @rule(
@@ -289,11 +287,9 @@ def scaling_survives_updates(endpoint: Resource) -> Problems:
     retain = endpoint["RetainAllVariantProperties"]
     if retain.present and retain.flag is not False:
         return
-    for target in endpoint.scope.of_type(SCALABLE_TARGET):
-        variant = variant_of(target["ResourceId"])
-        if variant is not None and variant.endpoint is endpoint:
-            yield retain.problem(f"An update resets the capacity that {target.logical_id} scales")
-            return
+    target = scaled_endpoints(endpoint.scope).get(endpoint.logical_id)
+    if target is not None:
+        yield retain.problem(f"An update resets the capacity that {target.logical_id} scales")
 
 
 @rule(
@@ -305,11 +301,16 @@ def scaling_survives_updates(endpoint: Resource) -> Problems:
 def names_differ(endpoint: Resource) -> Problems:
     """Endpoints of a template have different names, regardless of case."""
     name = (endpoint["EndpointName"].text or "").lower()
-    for other in endpoint.scope.of_type(ENDPOINT):
-        if other is endpoint:
-            return
-        if name and name == (other["EndpointName"].text or "").lower():
-            yield endpoint["EndpointName"].problem(f"{other.logical_id} has the same name")
+    first = endpoint.scope.once("endpoints by name", lambda: _by_lower_name(endpoint.scope))
+    if name and first[name] is not endpoint:
+        yield endpoint["EndpointName"].problem(f"{first[name].logical_id} has the same name")
+
+
+def _by_lower_name(scope: Scope) -> dict[str, Resource]:
+    found: dict[str, Resource] = {}
+    for endpoint in scope.of_type(ENDPOINT):
+        found.setdefault((endpoint["EndpointName"].text or "").lower(), endpoint)
+    return found
 
 
 @rule(

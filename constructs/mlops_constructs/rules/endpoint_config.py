@@ -6,13 +6,14 @@ from typing import Final
 
 from mlops_constructs.rules.constraints import api_rule
 from mlops_constructs.rules.engine.rule import rule
-from mlops_constructs.rules.engine.template import Resource
+from mlops_constructs.rules.engine.template import Resource, Scope
 from mlops_constructs.rules.engine.values import Problems, show
 from mlops_constructs.rules.instances import has_local_disk, is_gpu, is_neuron
 from mlops_constructs.rules.model import containers
 from mlops_constructs.rules.monitoring import DEFINITIONS, job_input
 from mlops_constructs.rules.serving import (
     ENDPOINT_CONFIG,
+    captures_data,
     config_named,
     is_serverless,
     model_of,
@@ -20,7 +21,7 @@ from mlops_constructs.rules.serving import (
     variants,
 )
 
-MONITORS_OF_PREDICTIONS: Final = DEFINITIONS[1:3]
+_MONITORS_OF_PREDICTIONS: Final = DEFINITIONS[1:3]
 
 _MEMORY_SIZES: Final = (1024, 2048, 3072, 4096, 5120, 6144)
 _ALPHA: Final = "aws-cdk aws-sagemaker-alpha EndpointConfig"
@@ -108,7 +109,7 @@ def serverless_exclusions(config: Resource) -> Problems:
         if config[member].present and config[member].count != 0:
             yield config[member].problem(f"{member} on a serverless endpoint")
     capture = config["DataCaptureConfig"]
-    if capture.present and capture["EnableCapture"].flag is not False:
+    if captures_data(config):
         yield capture.problem("DataCaptureConfig on a serverless endpoint")
     isolation = config["EnableNetworkIsolation"]
     if isolation.flag is True:
@@ -329,9 +330,23 @@ def capture_modes(config: Resource) -> Problems:
         modes.append(mode.text or "InputAndOutput")
     if not modes or options.count is None or "InputAndOutput" in modes or len(set(modes)) > 1:
         return
-    for monitor in config.scope.of_type(*MONITORS_OF_PREDICTIONS):
-        if config_named(job_input(monitor)["EndpointInput.EndpointName"]) is config:
-            yield options.problem(f"{modes[0]} alone is captured for {monitor.logical_id}")
+    monitor = _monitored(config.scope).get(config.logical_id)
+    if monitor is not None:
+        yield options.problem(f"{modes[0]} alone is captured for {monitor.logical_id}")
+
+
+def _monitored(scope: Scope) -> dict[str, Resource]:
+    """The configurations whose predictions are monitored, with a monitor."""
+
+    def make() -> dict[str, Resource]:
+        found: dict[str, Resource] = {}
+        for monitor in scope.of_type(*_MONITORS_OF_PREDICTIONS):
+            config = config_named(job_input(monitor)["EndpointInput.EndpointName"])
+            if config is not None:
+                found.setdefault(config.logical_id, monitor)
+        return found
+
+    return scope.once("monitored configurations", make)
 
 
 @rule(

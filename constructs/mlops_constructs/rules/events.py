@@ -8,7 +8,7 @@ from typing import Final
 
 from mlops_constructs.rules.definition import definition_of
 from mlops_constructs.rules.engine.rule import rule
-from mlops_constructs.rules.engine.template import Resource, referred
+from mlops_constructs.rules.engine.template import Resource, Scope, referred
 from mlops_constructs.rules.engine.values import Node, Problems, Text, show
 from mlops_constructs.rules.pipeline import PIPELINE, literal_parts
 
@@ -92,12 +92,18 @@ def pipeline_of(target: Node) -> Resource | None:
         resource = target.scope.resource(name)
         if resource is not None and resource.type == PIPELINE:
             return resource
-    arn = target["Arn"].text
-    for pipeline in target.scope.of_type(PIPELINE):
-        pipeline_name = (pipeline["PipelineName"].text or "?").lower()
-        if arn is not None and arn.endswith(f":pipeline/{pipeline_name}"):
-            return pipeline
-    return None
+    name = (target["Arn"].text or "").partition(":pipeline/")[2]
+    scope = target.scope
+    return scope.once("pipelines by name", lambda: _by_lower_name(scope)).get(name)
+
+
+def _by_lower_name(scope: Scope) -> dict[str, Resource]:
+    """The pipelines by the name that their ARN has."""
+    return {
+        name.lower(): pipeline
+        for pipeline in scope.of_type(PIPELINE)
+        if (name := pipeline["PipelineName"].text)
+    }
 
 
 @rule(

@@ -6,7 +6,7 @@ import re
 from typing import Final
 
 from mlops_constructs.rules.engine.rule import rule
-from mlops_constructs.rules.engine.template import Resource
+from mlops_constructs.rules.engine.template import Resource, Scope
 from mlops_constructs.rules.engine.values import Node, Problems, show
 
 FEATURE_GROUP: Final = "AWS::SageMaker::FeatureGroup"
@@ -268,8 +268,16 @@ def online_settings_have_effect(group: Resource) -> Problems:
 )
 def four_at_once(group: Resource) -> Problems:
     """CloudFormation makes at most four feature groups at once."""
-    groups = [g for g in group.scope.of_type(FEATURE_GROUP) if g["FeatureGroupName"].present]
-    # Groups that wait for no other group start together.
-    first = [g for g in groups if not any(g.depends(other) for other in groups if other is not g)]
+    first = group.scope.once("groups without predecessors", lambda: _first_groups(group.scope))
     if len(first) > 4 and group is first[4]:
         yield group.problem(f"{len(first)} feature groups are made at once")
+
+
+def _first_groups(scope: Scope) -> list[Resource]:
+    """The groups that wait for no other group: CloudFormation starts them together."""
+    names = {group.logical_id for group in scope.of_type(FEATURE_GROUP)}
+    return [
+        group
+        for group in scope.of_type(FEATURE_GROUP)
+        if not scope.template.predecessors(group.logical_id) & names
+    ]

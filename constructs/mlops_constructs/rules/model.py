@@ -182,12 +182,19 @@ def direct_needs_names(model: Resource) -> Problems:
     severity="warning",
 )
 def archive_is_tar_gz(model: Resource) -> Problems:
-    """The model data of a single-model container is one .tar.gz archive."""
+    """The model data of a single-model container is one gzip archive."""
     for container in containers(model):
         url = container["ModelDataUrl"]
         single = container["Mode"].absent or container["Mode"].text == "SingleModel"
-        if single and url.text and not url.text.endswith((".tar.gz", ".tgz")):
+        if single and is_other_file(url):
             yield url.problem(f"ModelDataUrl is {show(url.text)}")
+
+
+def is_other_file(url: Node) -> bool:
+    """Whether a URL is a file that does not look like a gzip archive."""
+    _, dot, extension = (url.text or "").rpartition("/")[2].rpartition(".")
+    # The API asks for .tar.gz, but takes any gzip archive: CDK assets end in .gz.
+    return bool(dot) and extension not in ("gz", "tgz")
 
 
 @rule(

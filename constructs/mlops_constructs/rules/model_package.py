@@ -10,6 +10,7 @@ from mlops_constructs.rules.engine.rule import rule
 from mlops_constructs.rules.engine.template import Resource, is_known
 from mlops_constructs.rules.engine.values import Problems, show
 from mlops_constructs.rules.instances import has_local_disk
+from mlops_constructs.rules.model import is_other_file
 
 MODEL_PACKAGE_GROUP: Final = "AWS::SageMaker::ModelPackageGroup"
 MODEL_PACKAGE: Final = "AWS::SageMaker::ModelPackage"
@@ -102,10 +103,10 @@ def specification_names(package: Resource) -> Problems:
     severity="warning",
 )
 def archive_is_tar_gz(package: Resource) -> Problems:
-    """The model data of a package is one .tar.gz archive."""
+    """The model data of a package is one gzip archive."""
     for container in package["InferenceSpecification.Containers"].items:
         url = container["ModelDataUrl"]
-        if url.text and not url.text.endswith((".tar.gz", ".tgz")):
+        if is_other_file(url):
             yield url.problem(f"ModelDataUrl is {show(url.text)}")
 
 

@@ -55,6 +55,21 @@ def definition_of(schedule: Resource) -> Resource | None:
     return schedule.scope.find(DEFINITIONS, "JobDefinitionName", name)
 
 
+def schedules_of(definition: Resource) -> list[Resource]:
+    """The schedules of a job definition that are in the template."""
+    scope = definition.scope
+
+    def make() -> dict[str, list[Resource]]:
+        found: dict[str, list[Resource]] = {}
+        for schedule in scope.of_type(SCHEDULE):
+            scheduled = definition_of(schedule)
+            if scheduled is not None:
+                found.setdefault(scheduled.logical_id, []).append(schedule)
+        return found
+
+    return scope.once("schedules", make).get(definition.logical_id, [])
+
+
 @rule(
     "MM01",
     *DEFINITIONS,
@@ -187,9 +202,9 @@ def type_fits(schedule: Resource) -> Problems:
 def runtime_fits_period(definition: Resource) -> Problems:
     """A monitoring job ends before its next run."""
     runtime = definition["StoppingCondition.MaxRuntimeInSeconds"]
-    for schedule in definition.scope.of_type(SCHEDULE):
-        if runtime.number is None or definition_of(schedule) is not definition:
-            continue
+    if runtime.number is None:
+        return
+    for schedule in schedules_of(definition):
         expression = schedule["MonitoringScheduleConfig.ScheduleConfig.ScheduleExpression"]
         hours = _period(expression)
         if hours is None:
@@ -393,11 +408,9 @@ def scripts_need_own_image(definition: Resource) -> Problems:
 def one_schedule_for_definition(schedule: Resource) -> Problems:
     """A job definition is scheduled once."""
     definition = definition_of(schedule)
-    for other in schedule.scope.of_type(SCHEDULE):
-        if other is schedule or definition is None:
-            return
-        if definition_of(other) is definition:
-            yield schedule.problem(f"{other.logical_id} schedules the same job definition")
+    first = schedules_of(definition)[0] if definition is not None else schedule
+    if first is not schedule:
+        yield schedule.problem(f"{first.logical_id} schedules the same job definition")
 
 
 MM18 = api_rule("MM18", *DEFINITIONS, SCHEDULE, group="text", kind="monitors", family=__name__)

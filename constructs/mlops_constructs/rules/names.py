@@ -8,7 +8,7 @@ from typing import Final
 
 from mlops_constructs.rules.engine.rule import rule
 from mlops_constructs.rules.engine.template import Resource
-from mlops_constructs.rules.engine.values import Node, Problems, show
+from mlops_constructs.rules.engine.values import Node, Problems
 from mlops_constructs.rules.monitoring import DEFINITIONS, SCHEDULE
 from mlops_constructs.rules.serving import ENDPOINT, ENDPOINT_CONFIG, MODEL
 
@@ -107,10 +107,8 @@ def _links(resource: Resource) -> Iterator[tuple[_Link, Node]]:
 def no_fixed_name(resource: Resource) -> Problems:
     """What every change replaces has no fixed name."""
     name = resource[_REPLACED[resource.type]]
-    if isinstance(name.value, str):
-        yield name.problem(
-            f"The name {show(name.text)} is fixed: a replacement would need it a second time"
-        )
+    if name.fixed:
+        yield name.problem(f"{name.path[-1]} is fixed: a replacement would need it a second time")
 
 
 @rule(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
 from typing import Final
 
 from mlops_constructs.rules.definition import Definition, definition_of
@@ -140,37 +141,32 @@ def dependencies_resolve(pipeline: Resource) -> Problems:
     definition = definition_of(pipeline)
     if definition is None or definition.error or not definition.complete:
         return
+    known = set(definition.names)
     waits: dict[str, set[str]] = {}
     for step in definition.steps:
         named = step.get("DependsOn")
         named = [name for name in named if definition.is_literal(name)] if named else []
         for name in named:
-            if name not in definition.names:
+            if name not in known:
                 yield definition.node.problem(f"{step['Name']} depends on the unknown {show(name)}")
-        arguments = {key: value for key, value in step.items() if key != "DependsOn"}
-        paths = [path.split(".") for path in definition.references(arguments)]
+        paths = [path.split(".") for path in definition.references(_own_part(step))]
         from_data = [path[1] for path in paths if path[0] == "Steps" and len(path) > 1]
-        waits[step["Name"]] = {*named, *from_data} & set(definition.names)
-    circle = _circle(waits)
-    if circle:
-        yield definition.node.problem(f"Steps wait for one another: {' → '.join(circle)}")
+        waits[step["Name"]] = {*named, *from_data} & known
+    try:
+        TopologicalSorter(waits).prepare()
+    except CycleError as error:
+        circle = " → ".join(reversed(error.args[1]))
+        yield definition.node.problem(f"Steps wait for one another: {circle}")
 
 
-def _circle(waits: dict[str, set[str]]) -> list[str]:
-    """Steps that wait for one another; empty when there are none."""
-    left = {name: set(others) for name, others in waits.items()}
-    while True:
-        free = [name for name, others in left.items() if not others & left.keys()]
-        if not free:
-            break
-        for name in free:
-            del left[name]
-    if not left:
-        return []
-    path = [min(left)]
-    while path.count(path[-1]) == 1:
-        path.append(min(left[path[-1]] & left.keys()))
-    return path[path.index(path[-1]) :]
+def _own_part(step: dict[str, object]) -> dict[str, object]:
+    """A step without its dependencies, and without the steps in its branches."""
+    own = {key: value for key, value in step.items() if key != "DependsOn"}
+    arguments = own.get("Arguments")
+    if isinstance(arguments, dict):
+        branches = ("IfSteps", "ElseSteps")
+        own["Arguments"] = {k: value for k, value in arguments.items() if k not in branches}
+    return own
 
 
 @rule(

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from mlops_constructs.rules.engine.rule import rule
-from mlops_constructs.rules.engine.template import Resource, referred
+from mlops_constructs.rules.engine.template import Resource, Scope, referred
 from mlops_constructs.rules.engine.values import Node, Problems
 from mlops_constructs.rules.events import EVENT_RULE, SCHEDULE
 from mlops_constructs.rules.feature_group import FEATURE_GROUP
@@ -62,15 +62,21 @@ def _roles(resource: Resource) -> Iterator[tuple[Node, Resource]]:
 )
 def policy_first(resource: Resource) -> Problems:
     """A resource waits for the policies of the role that it is made with."""
+    policies = resource.scope.once("policies", lambda: _policies_by_role(resource.scope))
     for node, role in _roles(resource):
-        for policy in resource.scope.of_type(*_POLICIES):
-            if _is_attached(policy, role) and not resource.depends(policy):
+        first = resource.scope.template.predecessors(resource.logical_id)
+        for policy in policies.get(role.logical_id, []):
+            if policy.logical_id not in first:
                 yield node.problem(f"The role's policy {policy.logical_id} may come too late")
 
 
-def _is_attached(policy: Resource, role: Resource) -> bool:
-    names = policy["Roles"].items or [policy["RoleName"]]
-    return any(role.logical_id in referred(name) for name in names)
+def _policies_by_role(scope: Scope) -> dict[str, list[Resource]]:
+    found: dict[str, list[Resource]] = {}
+    for policy in scope.of_type(*_POLICIES):
+        for name in policy["Roles"].items or [policy["RoleName"]]:
+            for logical_id in referred(name):
+                found.setdefault(logical_id, []).append(policy)
+    return found
 
 
 @rule(

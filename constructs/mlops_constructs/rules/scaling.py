@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from mlops_constructs.rules.engine.template import Resource
+from mlops_constructs.rules.engine.template import Resource, Scope
 from mlops_constructs.rules.engine.values import Node, Reference, Text
 from mlops_constructs.rules.serving import config_of, endpoint_named, variants
 
@@ -67,3 +67,17 @@ def variant_of(resource_id: Node) -> Variant | None:
         name = Node(parts[3], resource_id.path, resource_id.scope)
         matching = [v for v in variants(config) if v["VariantName"].same_as(name)]
     return Variant(endpoint, config, matching[0] if len(matching) == 1 else None)
+
+
+def scaled_endpoints(scope: Scope) -> dict[str, Resource]:
+    """The logical ids of scaled endpoints, with a target that scales them."""
+
+    def make() -> dict[str, Resource]:
+        found: dict[str, Resource] = {}
+        for target in scope.of_type(SCALABLE_TARGET):
+            variant = variant_of(target["ResourceId"])
+            if variant is not None and variant.endpoint is not None:
+                found.setdefault(variant.endpoint.logical_id, target)
+        return found
+
+    return scope.once("scaled endpoints", make)

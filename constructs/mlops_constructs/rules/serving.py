@@ -54,7 +54,6 @@ def captures_data(config: Resource) -> bool | None:
     capture = config["DataCaptureConfig"]
     if capture.absent:
         return False
+    # Without EnableCapture the API captures.
     enable = capture["EnableCapture"]
-    if enable.absent:
-        return None
-    return enable.flag
+    return True if capture.present and enable.absent else enable.flag

@@ -37,6 +37,7 @@ from constructs import Construct
 from mlops_constructs.common.encryption import ensure_key
 from mlops_constructs.common.errors import Problems
 from mlops_constructs.common.findings import acknowledge
+from mlops_constructs.common.grants import allow_volume_key
 from mlops_constructs.common.naming import check_name
 from mlops_constructs.common.network import JobNetwork
 from mlops_constructs.common.roles import (
@@ -280,7 +281,7 @@ class BlueGreenEndpoint(ServingEndpoint):
             allow_vpc(role)
         if self._guarded:
             grants.allow_rollback(role)
-        grants.allow_volume_key(role, self.encryption_key)
+        allow_volume_key(role, self.encryption_key)
         return role
 
     def _make_config(self) -> sagemaker.CfnEndpointConfig:

@@ -32,10 +32,9 @@ from aws_cdk import (
 from constructs import Construct
 
 from mlops_constructs.common.errors import Problems
-from mlops_constructs.common.findings import acknowledge
+from mlops_constructs.common.findings import acknowledge, acknowledge_wildcards
 from mlops_constructs.common.naming import check_name
 from mlops_constructs.common.tokens import is_token
-from mlops_constructs.training.grants import acknowledge_wildcards
 
 #: What the parameter holds until a version is approved.
 NO_MODEL = "none"

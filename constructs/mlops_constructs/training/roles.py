@@ -21,6 +21,8 @@ from aws_cdk import Stack, aws_iam as iam, aws_kms as kms, aws_s3 as s3
 from constructs import Construct
 
 from mlops_constructs.common.bundles import CodeBundle
+from mlops_constructs.common.findings import acknowledge_wildcards
+from mlops_constructs.common.grants import allow_volume_key
 from mlops_constructs.common.images import FrameworkImage
 from mlops_constructs.common.roles import (
     allow_image_pull,
@@ -31,13 +33,7 @@ from mlops_constructs.common.roles import (
 )
 from mlops_constructs.training.definition import PipelineDefinition
 from mlops_constructs.training.document import Json, Step
-from mlops_constructs.training.grants import (
-    acknowledge_wildcards,
-    allow_keys,
-    allow_read,
-    allow_read_write,
-    allow_volume_key,
-)
+from mlops_constructs.training.grants import allow_files, allow_keys
 from mlops_constructs.training.registry import ModelRegistry
 from mlops_constructs.training.step_types import STEP_TYPES
 from mlops_constructs.training.usage import prefixes, uses
@@ -92,14 +88,11 @@ def job_role(
         description=f"{kind.title()} jobs of the pipeline {definition.name}",
     )
     group = JOB_KINDS[kind]
-    if kind == "model":
-        allow_read(role, resources.artifacts, folders)
-    else:
-        allow_read_write(role, resources.artifacts, folders)
+    allow_files(role, resources.artifacts, folders, write=kind != "model")
     keys = [resources.key, resources.artifacts.encryption_key]
     allow_keys(role, keys, write=kind != "model")
     if resources.data is not None and _reads_data(definition, kind):
-        allow_read(role, resources.data, [""])
+        allow_files(role, resources.data, [""])
         allow_keys(role, [resources.data.encryption_key], write=False)
     for bundle in resources.code[:1]:
         # One grant covers every archive of the bucket that all of them are in.
@@ -143,7 +136,7 @@ def pipeline_role(
             )
         )
     if _looks_into_files(definition.document):
-        allow_read(role, resources.artifacts, folders)
+        allow_files(role, resources.artifacts, folders)
         allow_keys(role, [resources.key, resources.artifacts.encryption_key], write=False)
     if "RegisterModel" in used and registry is not None:
         registry.grant_register(role)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from datetime import datetime
 from functools import cache
 from typing import Any
 
@@ -59,4 +61,15 @@ def project(shape: Shape | None, value: Any) -> Any:
         return [project(shape.member, item) for item in value]
     if shape.type_name == "map" and isinstance(value, dict):
         return {key: project(shape.value, item) for key, item in value.items()}
+    return value
+
+
+def plain(value: Any) -> Any:
+    """``value`` with times as seconds since the epoch, as records and answers have them."""
+    if isinstance(value, datetime):
+        return value.timestamp()
+    if isinstance(value, Mapping):
+        return {key: plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
     return value

@@ -10,6 +10,7 @@ from uuid import uuid4
 import pytest
 from botocore.exceptions import ClientError
 
+from localcloud.errors import ServiceError
 from tests.localcloud.compute.support import IMAGE, archive
 from tests.localcloud.support import Cloud, until
 
@@ -191,6 +192,43 @@ def test_an_alarm_rolls_an_update_back(endpoints: Endpoints) -> None:
     assert described["EndpointConfigName"] == old
     assert "alarm in state ALARM: errors" in described["FailureReason"]
     assert endpoints.invoke() == ("old", "v0")
+
+
+def test_an_asynchronous_endpoint_answers_in_s3(endpoints: Endpoints) -> None:
+    output = {"S3OutputPath": f"s3://{endpoints.bucket}/answers"}
+    endpoints.create(endpoints.config("later", AsyncInferenceConfig={"OutputConfig": output}))
+    source = endpoints.cloud.put(endpoints.bucket, "question", b"1")
+    answer = endpoints.runtime.invoke_endpoint_async(
+        EndpointName="endpoint", InputLocation=source, ContentType="text/csv"
+    )
+    prefix = f"s3://{endpoints.bucket}/"
+    assert answer["OutputLocation"].startswith(f"{prefix}answers/")
+    key, s3 = answer["OutputLocation"].removeprefix(prefix), endpoints.cloud.client("s3")
+    until(lambda: s3.list_objects_v2(Bucket=endpoints.bucket, Prefix=key).get("Contents"))
+    assert s3.get_object(Bucket=endpoints.bucket, Key=key)["Body"].read() == b"later"
+
+
+def test_a_scaled_variant_keeps_its_instance_type(endpoints: Endpoints) -> None:
+    config = endpoints.config("one")
+    endpoints.create(config)
+    scaling = endpoints.cloud.client("application-autoscaling")
+    target = {
+        "ServiceNamespace": "sagemaker",
+        "ResourceId": "endpoint/endpoint/variant/v0",
+        "ScalableDimension": "sagemaker:variant:DesiredInstanceCount",
+    }
+    scaling.register_scalable_target(**target, MinCapacity=1, MaxCapacity=2)
+    described = endpoints.cloud.call("DescribeEndpointConfig", EndpointConfigName=config)
+    variant = {**described["ProductionVariants"][0], "InstanceType": "ml.m5.xlarge"}
+    endpoints.cloud.call(
+        "CreateEndpointConfig", EndpointConfigName="larger", ProductionVariants=[variant]
+    )
+    update = {"EndpointName": "endpoint", "EndpointConfigName": "larger"}
+    with pytest.raises(ServiceError, match="must be deregistered as scalable targets"):
+        endpoints.cloud.call("UpdateEndpoint", **update)
+    scaling.deregister_scalable_target(**target)
+    endpoints.cloud.call("UpdateEndpoint", **update)
+    assert endpoints.settled()["EndpointConfigName"] == "larger"
 
 
 def test_a_model_that_cannot_be_loaded_fails_the_endpoint(endpoints: Endpoints) -> None:

@@ -175,3 +175,32 @@ def test_a_training_job_that_fails(cloud: Cloud) -> None:
 def _not_in_progress(cloud: Cloud) -> dict[str, Any] | None:
     job = cloud.call("DescribeTrainingJob", TrainingJobName="job")
     return None if job["TrainingJobStatus"] == "InProgress" else job
+
+
+def test_a_training_job_shows_its_metrics_and_its_model(cloud: Cloud) -> None:
+    bucket = cloud.bucket()
+    script = "open('/opt/ml/model/m', 'w').write('m'); print('auc=0.9')"
+    recorded = cloud.events()
+    cloud.call(
+        "CreateTrainingJob",
+        TrainingJobName="job",
+        RoleArn=ROLE,
+        AlgorithmSpecification={
+            "TrainingImage": IMAGE,
+            "TrainingInputMode": "File",
+            "ContainerEntrypoint": ["python3", "-c", script],
+            "MetricDefinitions": [{"Name": "auc", "Regex": "auc=([0-9.]+)"}],
+        },
+        OutputDataConfig={"S3OutputPath": f"s3://{bucket}/output"},
+        ResourceConfig={"InstanceCount": 1, "InstanceType": "ml.m5.large", "VolumeSizeInGB": 10},
+        StoppingCondition={"MaxRuntimeInSeconds": 60},
+    )
+    until(lambda: _not_in_progress(cloud), seconds=60)
+    job = cloud.client("sagemaker").describe_training_job(TrainingJobName="job")
+    assert job["TrainingJobStatus"] == "Completed", job
+    assert job["FinalMetricDataList"][0]["MetricName"] == "auc"
+    assert (
+        job["ModelArtifacts"]["S3ModelArtifacts"] == f"s3://{bucket}/output/job/output/model.tar.gz"
+    )
+    statuses = until(lambda: [e["detail"]["TrainingJobStatus"] for e in recorded()])
+    assert statuses == ["InProgress", "Completed"]

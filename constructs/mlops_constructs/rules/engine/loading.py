@@ -75,4 +75,5 @@ def _read_json(text: str) -> Any:
     except RecursionError:
         raise TemplateError(f"nested deeper than {MAX_DEPTH} levels") from None
     except ValueError as error:
-        raise TemplateError(f"not valid JSON: {error}") from None
+        reason = "a number is too long" if "digits" in str(error) else error
+        raise TemplateError(f"not valid JSON: {reason}") from None

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Final
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, Final, TypeVar
 
 from mlops_constructs.rules.engine.conditions import Conditions, Scenario
 from mlops_constructs.rules.engine.resolution import Resolver
 from mlops_constructs.rules.engine.values import ABSENT, MAYBE, Node, Reference, Text
+
+T = TypeVar("T")
 
 _SUB_NAME: Final = re.compile(r"\$\{([^!}.]{1,255})[.}]")
 
@@ -53,18 +55,19 @@ class Template:
             self._references[logical_id] = frozenset(_references(self.resources.get(logical_id)))
         return self._references[logical_id]
 
-    def depends(self, logical_id: str, on: str) -> bool:
-        """Whether CloudFormation makes `on` before `logical_id`."""
-        seen = {logical_id}
+    def predecessors(self, logical_id: str) -> set[str]:
+        """The names that CloudFormation makes, or reads, before a resource."""
+        seen: set[str] = set()
         waiting = [logical_id]
         while waiting:
-            for name in self.references(waiting.pop()):
-                if name == on:
-                    return True
-                if name in self.resources and name not in seen:
-                    seen.add(name)
-                    waiting.append(name)
-        return False
+            new = self.references(waiting.pop()) - seen
+            seen |= new
+            waiting.extend(new & self.resources.keys())
+        return seen
+
+    def depends(self, logical_id: str, on: str) -> bool:
+        """Whether CloudFormation makes `on` before `logical_id`."""
+        return on in self.predecessors(logical_id)
 
 
 class Scope:
@@ -79,7 +82,7 @@ class Scope:
         self.template = template
         self.scenario = scenario
         self.region = template.region
-        self.memory: dict[object, Any] = {}
+        self._memory: dict[object, Any] = {}
         self._resolver = Resolver(template.document, template.conditions, scenario, template.known)
         self._resources: dict[str, Resource | None] = {}
 
@@ -102,8 +105,27 @@ class Scope:
         found = node.target
         if found is not None:
             return found if found.type in types else None
-        matching = [r for r in self.of_type(*types) if r[name].present and r[name].same_as(node)]
+        types = tuple(types)
+        named = self.once(("named", types, name), lambda: self._named(types, name))
+        matching = named.get(node.text or node.reference, [])
         return matching[0] if len(matching) == 1 else None
+
+    def once(self, key: object, make: Callable[[], T]) -> T:
+        """What `make` returns, made once for the scope: rules see large templates too."""
+        if key not in self._memory:
+            self._memory[key] = make()
+        made: T = self._memory[key]
+        return made
+
+    def _named(
+        self, types: tuple[str, ...], name: str
+    ) -> dict[str | Reference | None, list[Resource]]:
+        found: dict[str | Reference | None, list[Resource]] = {}
+        for resource in self.of_type(*types):
+            key = resource[name].text or resource[name].reference
+            if key is not None:
+                found.setdefault(key, []).append(resource)
+        return found
 
     def holds(self, condition: str) -> bool | None:
         """Whether a condition holds in this scenario; None when nobody can tell."""

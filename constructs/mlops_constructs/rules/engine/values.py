@@ -150,6 +150,17 @@ class Node:
             return self.value.lower() == "true"
         return None
 
+    @property
+    def fixed(self) -> bool:
+        """Whether it is text that stays the same for the life of a stack."""
+        parts = self.value.parts if isinstance(self.value, Text) else (self.value,)
+        return all(
+            part.target.startswith("AWS::")
+            if isinstance(part, Reference)
+            else isinstance(part, str)
+            for part in parts
+        )
+
     # --- members --------------------------------------------------------------------------------
 
     @property

@@ -17,6 +17,7 @@ from localcloud.dag.execution import run_execution
 from localcloud.dag.parameters import resolve_parameters
 from localcloud.dag.records import StepRecord
 from localcloud.errors import invalid
+from localcloud.model import plain
 from localcloud.sagemaker import events
 from localcloud.sagemaker.adapters import EmulatorObjects, InProcessControl
 from localcloud.sagemaker.kinds import PIPELINE_EXECUTION
@@ -207,8 +208,8 @@ class _Cache:
         kept = {
             "execution_arn": step.execution_arn,
             "completed": step.completed.timestamp(),
-            "properties": dict(step.properties),
-            "metadata": dict(step.metadata),
+            "properties": plain(step.properties),
+            "metadata": plain(step.metadata),
         }
         with self._lock:
             self._steps.setdefault(key, []).append(kept)
@@ -237,7 +238,7 @@ def _tell_execution(cloud: SageMaker, record: Record, previous: str | None) -> N
 
 
 def _tell_step(cloud: SageMaker, record: Record, step: StepRecord) -> None:
-    shown = {name: _plain(value) for name, value in step.as_api().items()}
+    shown: Json = plain(step.as_api())
     steps: list[Json] = record.hidden["steps"]
     with cloud.store.lock:
         index = next((i for i, s in enumerate(steps) if s["StepName"] == step.step_name), None)
@@ -262,10 +263,6 @@ def _tell_step(cloud: SageMaker, record: Record, step: StepRecord) -> None:
         "pipelineExecutionArn": record.arn,
     }
     events.put(_STEP_EVENT, detail, [record.data["PipelineArn"], record.arn])
-
-
-def _plain(value: Any) -> Any:
-    return value.timestamp() if isinstance(value, datetime) else value
 
 
 def _iso(moment: float) -> str:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import threading
-from datetime import datetime
-from typing import Any
 from uuid import uuid4
 
 from localcloud.compute.jobs import run_job
 from localcloud.compute.outcome import Kind as JobKind
 from localcloud.errors import invalid
+from localcloud.model import plain
 from localcloud.sagemaker import crud
 from localcloud.sagemaker.adapters import EmulatorLogs, EmulatorObjects
 from localcloud.sagemaker.fleets import container_environment, model_containers
@@ -89,7 +88,7 @@ def _run(
         on_status=told,
         model_container=_container(cloud, request) if job == "Transform" else None,
     )
-    described = {name: _plain(value) for name, value in outcome.described().items()}
+    described: Json = plain(outcome.described())
     status = described.pop(f"{job}JobStatus")
     crud.set_status(cloud, record, status, **described)
 
@@ -110,8 +109,3 @@ def _stop(cloud: SageMaker, job: JobKind, request: Json) -> Json:
     crud.set_status(cloud, record, "Stopping")
     cloud.runs.stop(record.arn)
     return {}
-
-
-def _plain(value: Any) -> Any:
-    """Times as the records keep them."""
-    return value.timestamp() if isinstance(value, datetime) else value

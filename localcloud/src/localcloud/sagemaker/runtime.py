@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import time
 from collections.abc import Mapping
@@ -154,12 +155,12 @@ def _notify(
 ) -> None:
     if topic:
         client: Any = cloud.clients.client("sns", cloud.scope)
-        client.publish(
-            TopicArn=topic,
-            Message=f'{{"invocationStatus": "{status}", "inferenceId":'
-            f' "{invocation.inference_id}", "responseParameters":'
-            f' {{"outputLocation": "{location}"}}}}',
-        )
+        message = {
+            "invocationStatus": status,
+            "inferenceId": invocation.inference_id,
+            "responseParameters": {"outputLocation": location},
+        }
+        client.publish(TopicArn=topic, Message=json.dumps(message))
 
 
 def _endpoint(cloud: SageMaker, name: str) -> Record:
