@@ -85,9 +85,7 @@ demo: setup ## Run the platform on this machine, end to end (KEEP=1 leaves it up
 
 .PHONY: test
 test: setup setup-sdk ## Run all tests
-	$(BIN)/python -m pytest -q --durations=5
-	localcloud/.venv/bin/python -m pytest -q tests/localcloud
-	pipeline_code/.venv/bin/python -m pytest -q tests/pipeline_code
+	@$(BIN)/python tools/run_tests.py
 
 .PHONY: check
 check: setup setup-sdk ## Lint and type-check everything

@@ -132,7 +132,9 @@ def approve(cloud: Cloud, outputs: dict[str, str], package: str) -> None:
 def predict(cloud: Cloud, outputs: dict[str, str]) -> None:
     """Send rows of the test split to the endpoint and show the answers."""
     runtime = cloud.client("sagemaker-runtime")
-    latencies, right, shown = [], 0, []
+    latencies: list[float] = []
+    shown: list[tuple[str, ...]] = []
+    right = 0
     for row, label in _test_rows():
         start = time.perf_counter()
         answer = runtime.invoke_endpoint(

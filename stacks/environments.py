@@ -18,6 +18,8 @@ _REGION = re.compile(r"[a-z]{2,3}(-[a-z]+)+-\d")
 _ACCOUNT = re.compile(r"\d{12}")
 _INSTANCE = re.compile(r"ml\.[a-z0-9-]+\.(\d*x?large|medium|small|nano|metal|metal-\d+xl)")
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
+_PLACE = ("account", "region")
+
 #: What a user of Studio may be.
 PERSONAS = ("data-scientist", "ml-engineer")
 
@@ -254,14 +256,14 @@ def choose(context: Mapping[str, object]) -> tuple[Environment, ...]:
         ValidationError: If the environment is unknown, or account or region do not fit.
     """
     name = context.get("env")
-    place = {key: str(context[key]) for key in ("account", "region") if context.get(key)}
+    account, region = (str(context[key]) if context.get(key) else None for key in _PLACE)
     problems = Problems("app")
     known = {environment.name: environment for environment in ENVIRONMENTS}
     if name is None:
         problems.check(
-            not place,
+            account is None and region is None,
             "-c account / -c region",
-            got=place,
+            got=[value for value in (account, region) if value],
             allowed="only together with -c env=NAME",
             instead=f"Say which environment they are for: -c env={ENVIRONMENTS[0].name}.",
         )
@@ -275,4 +277,5 @@ def choose(context: Mapping[str, object]) -> tuple[Environment, ...]:
         instead="Choose one of these, or add yours to stacks/environments.py.",
     )
     problems.raise_if_any()
-    return (replace(known[str(name)], **place),)
+    chosen = known[str(name)]
+    return (replace(chosen, account=account or chosen.account, region=region or chosen.region),)

@@ -8,7 +8,6 @@ import shutil
 import site
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -24,11 +23,11 @@ def _install(environment: Path, what: str) -> Path:
     """An environment with the library in it; its dependencies come from the tests' own."""
     python = environment / "bin" / "python"
     for command in (
-        [UV, "venv", "--quiet", "--python", sys.executable, environment],
-        [UV, "pip", "install", "--no-deps", "--python", python, what],
+        ["venv", "--quiet", "--python", sys.executable, str(environment)],
+        ["pip", "install", "--no-deps", "--python", str(python), what],
     ):
         subprocess.run(
-            command,
+            [UV, *command],
             cwd=environment.parent,
             env=os.environ | {"UV_PYTHON_DOWNLOADS": "never", "UV_NO_PROGRESS": "1"},
             capture_output=True,
@@ -53,7 +52,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def from_git(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def from_git(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same from a git repository, as ``pip install git+…`` does."""
     folder = tmp_path_factory.mktemp("git")
     repository = folder / "repository"

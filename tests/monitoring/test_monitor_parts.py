@@ -7,9 +7,9 @@ import io
 import json
 from typing import Any
 
-import boto3  # type: ignore[import-untyped]  # boto3 ships no types
+import boto3
 import pytest
-from botocore.stub import Stubber  # type: ignore[import-untyped]  # nor does botocore
+from botocore.stub import Stubber
 
 from mlops_constructs.monitoring.analysis import publish
 from mlops_constructs.monitoring.analysis.errors import AnalysisError

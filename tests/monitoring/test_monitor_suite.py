@@ -123,8 +123,8 @@ def test_the_job_is_encrypted_and_in_the_vpc(made: tuple[Ground, ModelMonitorSui
 
 def test_the_definition_is_what_the_api_takes(made: tuple[Ground, ModelMonitorSuite]) -> None:
     """The step's arguments against botocore's model of CreateProcessingJob."""
-    import botocore.session  # type: ignore[import-untyped]  # botocore has no stubs
-    from botocore.validate import ParamValidator  # type: ignore[import-untyped]  # as above
+    import botocore.session
+    from botocore.validate import ParamValidator
 
     (step,) = definition(made[0].stack)["Steps"]
     text = re.sub(r'\{"(Get|Std:Join)":.*?\}(\]\}\})?', '"x"', json.dumps(step["Arguments"]))

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import aws_cdk as cdk
-import botocore.session  # type: ignore[import-untyped]  # botocore has no stubs
+import botocore.session
 import pytest
 from aws_cdk import aws_iam as iam
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterator
 
-import boto3  # type: ignore[import-untyped]  # boto3 ships no types
+import boto3
 import pytest
 
 from mlops_constructs.common.errors import Problems, ValidationError

@@ -349,22 +349,24 @@ def clarify_is_not_isolated(definition: Resource) -> Problems:
 @rule(
     "MM14",
     *DEFINITIONS,
+    SCHEDULE,
     fix="Give its configuration DataCaptureConfig with EnableCapture true",
     source="botocore EndpointInput; SageMaker developer guide: Model Monitor (Notes)",
 )
-def endpoint_captures(definition: Resource) -> Problems:
+def endpoint_captures(resource: Resource) -> Problems:
     """A monitored endpoint captures data and runs one model on instances."""
-    name = job_input(definition)["EndpointInput.EndpointName"]
-    config = config_named(name)
-    if config is None:
-        return
-    if any(map(is_serverless, variants(config))):
-        yield name.problem("The monitored endpoint is serverless, which cannot capture data")
-    elif captures_data(config) is False:
-        yield name.problem("The monitored endpoint does not capture data")
-    for model in map(model_of, variants(config)):
-        if model is not None and model["PrimaryContainer.Mode"].text == "MultiModel":
-            yield name.problem("The monitored endpoint is a multi-model endpoint")
+    for source in _inputs(resource):
+        name = source["EndpointInput.EndpointName"]
+        config = config_named(name)
+        if config is None:
+            continue
+        if any(map(is_serverless, variants(config))):
+            yield name.problem("The monitored endpoint is serverless, which cannot capture data")
+        elif captures_data(config) is False:
+            yield name.problem("The monitored endpoint does not capture data")
+        for model in map(model_of, variants(config)):
+            if model is not None and model["PrimaryContainer.Mode"].text == "MultiModel":
+                yield name.problem("The monitored endpoint is a multi-model endpoint")
 
 
 @rule(

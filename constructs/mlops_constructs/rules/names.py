@@ -51,6 +51,15 @@ _LINKS: Final = (
         "JobDefinitionName",
     ),
     _Link(
+        SCHEDULE,
+        (
+            "MonitoringScheduleConfig.MonitoringJobDefinition"
+            ".MonitoringInputs.*.EndpointInput.EndpointName",
+        ),
+        (ENDPOINT,),
+        "EndpointName",
+    ),
+    _Link(
         "AWS::SageMaker::InferenceComponent",
         ("EndpointName",),
         (ENDPOINT,),

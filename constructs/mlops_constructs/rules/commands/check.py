@@ -40,9 +40,11 @@ def run(arguments: argparse.Namespace) -> int:
             unreadable.append(error)
     for source in sources:
         try:
-            findings.extend(check_file(source.path, region=source.region))
+            found = check_file(source.path, region=source.region)
         except TemplateError as error:
             unreadable.append(error)
+            continue
+        findings.extend(f for f in found if (f.resource, f.rule) not in source.acknowledged)
     output = FORMATS[arguments.format](findings)
     if output:
         print(output)

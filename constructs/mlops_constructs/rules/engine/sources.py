@@ -5,21 +5,29 @@ from __future__ import annotations
 import glob
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-from mlops_constructs.rules.engine.errors import MAX_BYTES, TemplateError
+from mlops_constructs.rules.engine.acknowledgements import Acknowledged, read_acknowledged
+from mlops_constructs.rules.engine.errors import TemplateError
 
 _MAX_ASSEMBLIES: Final = 1000
 
 
 @dataclass(frozen=True)
 class Source:
-    """A template file, and the region that it is for if the cloud assembly says so."""
+    """A template file, and what a cloud assembly says about it.
+
+    Attributes:
+        path: The file.
+        region: The region that it is for, when that is known.
+        acknowledged: The findings that the app has acknowledged.
+    """
 
     path: Path
     region: str | None = None
+    acknowledged: Acknowledged = frozenset()
 
 
 def find_sources(argument: str, region: str | None = None) -> list[Source]:
@@ -70,7 +78,8 @@ def _in_assembly(root: Path, region: str | None) -> Iterator[Source]:
             properties = properties if isinstance(properties, dict) else {}
             template, nested = properties.get("templateFile"), properties.get("directoryName")
             if artifact.get("type") == "aws:cloudformation:stack" and isinstance(template, str):
-                source = Source(folder / template, _region(artifact) or region)
+                known = read_acknowledged(_metadata(folder, artifact))
+                source = Source(folder / template, _region(artifact) or region, known)
                 yield source
                 yield from nested_sources(source)
             elif artifact.get("type") == "cdk:cloud-assembly" and isinstance(nested, str):
@@ -92,7 +101,7 @@ def nested_sources(source: Source) -> Iterator[Source]:
         origin = entry.get("source") if isinstance(entry, dict) else None
         name = origin.get("path") if isinstance(origin, dict) else None
         if isinstance(name, str) and name.endswith(".nested.template.json"):
-            yield Source(source.path.parent / name, source.region)
+            yield replace(source, path=source.path.parent / name)
 
 
 def _artifacts(manifest: Path) -> list[dict[str, Any]]:
@@ -100,15 +109,29 @@ def _artifacts(manifest: Path) -> list[dict[str, Any]]:
     return [artifact for artifact in artifacts if isinstance(artifact, dict)]
 
 
+def _metadata(folder: Path, artifact: dict[str, Any]) -> dict[str, Any]:
+    """The metadata of a stack, which may stand in a file of its own."""
+    metadata, name = artifact.get("metadata"), artifact.get("additionalMetadataFile")
+    found = dict(metadata) if isinstance(metadata, dict) else {}
+    if isinstance(name, str) and (folder / name).is_file():
+        found.update(_read_object(folder / name))
+    return found
+
+
 def _read_member(path: Path, member: str) -> dict[str, Any]:
-    try:
-        with path.open("rb") as stream:
-            content = stream.read(MAX_BYTES + 1)
-        found = json.loads(content)[member] if len(content) <= MAX_BYTES else None
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        raise TemplateError(f"not part of a cloud assembly: {error}", file=str(path)) from None
+    found = _read_object(path).get(member)
     if not isinstance(found, dict):
         raise TemplateError(f"not part of a cloud assembly: no {member}", file=str(path))
+    return found
+
+
+def _read_object(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError) as error:
+        raise TemplateError(f"not part of a cloud assembly: {error}", file=str(path)) from None
+    if not isinstance(found, dict):
+        raise TemplateError("not part of a cloud assembly: no object", file=str(path))
     return found
 
 

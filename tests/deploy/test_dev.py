@@ -1,0 +1,248 @@
+"""The dev environment on the local cloud: what `make demo` tells, with assertions.
+
+The tests build on one another, as the life of a model does; they run in the order of this file.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from demo import story
+from demo.cloud import Cdk, Cloud, local_cloud
+from demo.errors import DemoError
+
+pytestmark = pytest.mark.deploy
+
+Outputs = dict[str, str]
+
+
+@pytest.fixture(scope="module")
+def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("cloud")
+
+
+@pytest.fixture(scope="module")
+def cloud(work: Path) -> Iterator[Cloud]:
+    with local_cloud(work, keep=False) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def cdk(cloud: Cloud, work: Path) -> Cdk:
+    command = Cdk(cloud, work)
+    command.bootstrap()
+    return command
+
+
+@pytest.fixture(scope="module")
+def outputs(cdk: Cdk) -> Outputs:
+    return cdk.deploy("dev")
+
+
+@pytest.fixture(scope="module")
+def data(cloud: Cloud, outputs: Outputs) -> str:
+    return story.upload_data(cloud, outputs)
+
+
+def _stack_status(cloud: Cloud, name: str) -> str:
+    stacks = cloud.client("cloudformation").describe_stacks(StackName=name)["Stacks"]
+    return str(stacks[0]["StackStatus"])
+
+
+def _steps(cloud: Cloud, execution: str) -> dict[str, Any]:
+    sagemaker = cloud.client("sagemaker")
+    found = sagemaker.list_pipeline_execution_steps(PipelineExecutionArn=execution)
+    return {step["StepName"]: step for step in found["PipelineExecutionSteps"]}
+
+
+def _approved_model(cloud: Cloud, outputs: Outputs) -> str:
+    name = f"/mlops/{outputs['ModelPackageGroupName']}/approved-model"
+    return str(cloud.client("ssm").get_parameter(Name=name)["Parameter"]["Value"])
+
+
+def test_every_stack_is_there_and_no_endpoint_yet(cloud: Cloud, outputs: Outputs) -> None:
+    for layer in ("network", "data", "training", "serving", "monitoring", "studio"):
+        assert _stack_status(cloud, f"census-income-dev-{layer}") == "CREATE_COMPLETE"
+    assert _approved_model(cloud, outputs) == "none"
+    assert cloud.client("sagemaker").list_endpoints()["Endpoints"] == []
+
+
+def test_the_pipeline_registers_a_good_model(
+    cloud: Cloud, outputs: Outputs, data: str, work: Path
+) -> None:
+    execution = story.run_pipeline(cloud, outputs, data)
+    assert {name: step["StepStatus"] for name, step in _steps(cloud, execution).items()} == {
+        "Preprocess": "Succeeded",
+        "Train": "Succeeded",
+        "Evaluate": "Succeeded",
+        "IsGoodEnough": "Succeeded",
+        "Register": "Succeeded",
+    }
+    story.show_evaluation(cloud, outputs, work)
+    report = json.loads((work / "evaluation.json").read_text())
+    assert report["binary_classification_metrics"]["auc"]["value"] >= 0.92
+    assert set(report["groups"]) == {"sex", "race"}
+    assert (work / "roc.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_every_job_ran_protected(cloud: Cloud, outputs: Outputs) -> None:
+    assert outputs
+    sagemaker = cloud.client("sagemaker")
+    processing = sagemaker.list_processing_jobs()["ProcessingJobSummaries"]
+    training = sagemaker.list_training_jobs()["TrainingJobSummaries"]
+    assert len(processing) == 2
+    assert len(training) == 1
+    for job in processing:
+        described = sagemaker.describe_processing_job(ProcessingJobName=job["ProcessingJobName"])
+        network = described["NetworkConfig"]
+        assert network["EnableNetworkIsolation"]
+        assert network["EnableInterContainerTrafficEncryption"]
+        assert len(network["VpcConfig"]["Subnets"]) == 2
+        assert described["ProcessingOutputConfig"]["KmsKeyId"]
+        assert described["ProcessingResources"]["ClusterConfig"]["VolumeKmsKeyId"]
+    described = sagemaker.describe_training_job(TrainingJobName=training[0]["TrainingJobName"])
+    assert described["EnableNetworkIsolation"]
+    assert described["EnableInterContainerTrafficEncryption"]
+    assert described["OutputDataConfig"]["KmsKeyId"]
+    assert described["ResourceConfig"]["VolumeKmsKeyId"]
+
+
+def test_logs_of_steps_are_in_cloudwatch(cloud: Cloud, outputs: Outputs) -> None:
+    assert outputs
+    logs = cloud.client("logs")
+    for group in ("/aws/sagemaker/ProcessingJobs", "/aws/sagemaker/TrainingJobs"):
+        streams = logs.describe_log_streams(logGroupName=group)["logStreams"]
+        events = logs.get_log_events(
+            logGroupName=group, logStreamName=streams[0]["logStreamName"], startFromHead=True
+        )
+        assert events["events"]
+
+
+def test_what_did_not_change_comes_from_the_cache(
+    cloud: Cloud, outputs: Outputs, data: str
+) -> None:
+    """And a gate that is not passed fails the execution with its reason."""
+    sagemaker = cloud.client("sagemaker")
+    execution = sagemaker.start_pipeline_execution(
+        PipelineName=outputs["PipelineName"],
+        PipelineParameters=[
+            {"Name": "InputDataUri", "Value": data},
+            {"Name": "MinAuc", "Value": "0.99"},
+        ],
+    )["PipelineExecutionArn"]
+    described = _ended(cloud, execution)
+    steps = _steps(cloud, execution)
+    assert described["PipelineExecutionStatus"] == "Failed"
+    assert "0.99" in described["FailureReason"]
+    assert "0.99" in steps["RefuseModel"]["FailureReason"]
+    assert "Register" not in steps
+    assert "SourcePipelineExecutionArn" in steps["Train"]["CacheHitResult"]
+
+
+def test_a_wrong_parameter_is_refused(cloud: Cloud, outputs: Outputs) -> None:
+    sagemaker = cloud.client("sagemaker")
+    with pytest.raises(sagemaker.exceptions.ClientError, match="Nonsense"):
+        sagemaker.start_pipeline_execution(
+            PipelineName=outputs["PipelineName"],
+            PipelineParameters=[{"Name": "Nonsense", "Value": "1"}],
+        )
+
+
+def test_a_failing_step_says_why(cloud: Cloud, outputs: Outputs) -> None:
+    execution = cloud.client("sagemaker").start_pipeline_execution(
+        PipelineName=outputs["PipelineName"],
+        PipelineParameters=[
+            {"Name": "InputDataUri", "Value": f"s3://{outputs['DataBucketName']}/nothing/here/"}
+        ],
+    )["PipelineExecutionArn"]
+    described = _ended(cloud, execution)
+    assert described["PipelineExecutionStatus"] == "Failed"
+    preprocess = _steps(cloud, execution)["Preprocess"]
+    assert preprocess["StepStatus"] == "Failed"
+    assert "nothing/here" in preprocess["FailureReason"]
+
+
+def test_a_rejected_model_changes_nothing(cloud: Cloud, outputs: Outputs) -> None:
+    sagemaker = cloud.client("sagemaker")
+    group = outputs["ModelPackageGroupName"]
+    (package,) = sagemaker.list_model_packages(ModelPackageGroupName=group)[
+        "ModelPackageSummaryList"
+    ]
+    sagemaker.update_model_package(
+        ModelPackageArn=package["ModelPackageArn"], ModelApprovalStatus="Rejected"
+    )
+    time.sleep(0.5)
+    machine = outputs["ReleaseStateMachineArn"]
+    assert (
+        cloud.client("stepfunctions").list_executions(stateMachineArn=machine)["executions"] == []
+    )
+    assert _approved_model(cloud, outputs) == "none"
+
+
+def test_an_approved_model_is_released_and_answers(
+    cloud: Cloud, outputs: Outputs, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sagemaker = cloud.client("sagemaker")
+    group = outputs["ModelPackageGroupName"]
+    (package,) = sagemaker.list_model_packages(ModelPackageGroupName=group)[
+        "ModelPackageSummaryList"
+    ]
+    story.approve(cloud, outputs, package["ModelPackageArn"])
+    assert _approved_model(cloud, outputs) == package["ModelPackageArn"]
+    assert _stack_status(cloud, "census-income-dev-serving") == "UPDATE_COMPLETE"
+    endpoint = sagemaker.describe_endpoint(EndpointName=outputs["EndpointName"])
+    assert endpoint["EndpointStatus"] == "InService"
+    story.predict(cloud, outputs)
+    assert "200 requests" in capsys.readouterr().out
+
+
+def test_bad_requests_are_the_callers_fault(cloud: Cloud, outputs: Outputs) -> None:
+    runtime = cloud.client("sagemaker-runtime")
+    with pytest.raises(runtime.exceptions.ModelError) as error:
+        runtime.invoke_endpoint(
+            EndpointName=outputs["EndpointName"], ContentType="application/json", Body=b"{"
+        )
+    assert 400 <= error.value.response["OriginalStatusCode"] < 500
+
+
+def test_features_can_be_put_and_read(cloud: Cloud, outputs: Outputs) -> None:
+    story.keep_features(cloud, outputs)
+
+
+def test_the_monitor_looks_at_what_was_asked(
+    cloud: Cloud, outputs: Outputs, capsys: pytest.CaptureFixture[str]
+) -> None:
+    story.look_for_drift(cloud, outputs)
+    assert "Records     200" in capsys.readouterr().out
+
+
+def test_destroy_leaves_what_it_should(cloud: Cloud, cdk: Cdk, outputs: Outputs) -> None:
+    cdk.destroy("dev")
+    sagemaker = cloud.client("sagemaker")
+    assert sagemaker.list_endpoints()["Endpoints"] == []
+    assert sagemaker.list_pipelines()["PipelineSummaries"] == []
+    assert sagemaker.list_feature_groups()["FeatureGroupSummaries"] == []
+    assert sagemaker.list_domains()["Domains"] == []
+    buckets = {bucket["Name"] for bucket in cloud.client("s3").list_buckets()["Buckets"]}
+    assert not buckets & {outputs["DataBucketName"], outputs["ArtifactsBucketName"]}
+    (group,) = sagemaker.list_model_package_groups()["ModelPackageGroupSummaryList"]
+    assert group["ModelPackageGroupName"] == outputs["ModelPackageGroupName"]
+
+
+def _ended(cloud: Cloud, execution: str) -> dict[str, Any]:
+    sagemaker = cloud.client("sagemaker")
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        described: dict[str, Any] = sagemaker.describe_pipeline_execution(
+            PipelineExecutionArn=execution
+        )
+        if described["PipelineExecutionStatus"] not in ("Executing", "Stopping"):
+            return described
+        time.sleep(0.1)
+    raise DemoError(f"{execution} did not end in a minute", cloud.log)
