@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from aws_cdk import CfnOutput, Duration, aws_s3 as s3
 from constructs import Construct
 
@@ -9,11 +11,15 @@ from mlops_constructs import FeatureStoreGroup, OfflineStore, OnlineAndOffline, 
 from mlops_constructs.common.buckets import access_log_bucket, secure_bucket
 from mlops_constructs.common.errors import Problems
 from mlops_constructs.common.removal import data_removal_policy
+from mlops_constructs.feature_store import FeatureLock
 from stacks.base import PlatformStack, Setting
 from stacks.network import NetworkStack
 
 # Intermediate files of pipeline runs; models and reports lie outside these prefixes.
 _SCRATCH_DAYS = 90
+
+# What is deployed of each feature group, a file per group and environment: see `FeatureLock`.
+_LOCKS = Path(__file__).resolve().parents[1] / "features"
 
 
 class DataStack(PlatformStack):
@@ -61,10 +67,11 @@ class DataStack(PlatformStack):
                 s3.LifecycleRule(noncurrent_version_expiration=Duration.days(_SCRATCH_DAYS))
             ],
         )
+        features = self.resource_name("features")
         self.features = FeatureStoreGroup(
             self,
             "Features",
-            feature_group_name=self.resource_name("features"),
+            feature_group_name=features,
             description=f"Features of {use_case.name}",
             schema=use_case.features,
             stores=OnlineAndOffline(
@@ -72,6 +79,7 @@ class DataStack(PlatformStack):
                 offline=OfflineStore(bucket=self.data, prefix="feature-store"),
             ),
             encryption_key=ground.key,
+            lock=FeatureLock(_LOCKS / f"{features}.lock.json"),
             destroy_data=environment.destroy_data,
         )
         CfnOutput(self, "DataBucketName", value=self.data.bucket_name)

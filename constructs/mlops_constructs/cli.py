@@ -43,6 +43,11 @@ COMMANDS: Final = (
         "list the service rules, or explain one",
         "mlops_constructs.rules.commands.rules",
     ),
+    Command(
+        "impact",
+        "say what deploying a change would do to deployed resources",
+        "mlops_constructs.impact.command",
+    ),
 )
 
 

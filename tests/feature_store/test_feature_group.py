@@ -29,7 +29,6 @@ from mlops_constructs.feature_store import (
     OwnGlueTable,
     Provisioned,
 )
-from mlops_constructs.feature_store.group import MISSING_REGIONS
 from tests.support import nag_findings, new_stack, resources_of
 
 GROUP = "AWS::SageMaker::FeatureGroup"
@@ -277,22 +276,6 @@ def test_a_region_without_feature_groups() -> None:
     stack = cdk.Stack(app, "Test", env=cdk.Environment(region="me-central-1"))
     with pytest.raises(ValidationError, match="me-central-1"):
         group(stack)
-
-
-def test_missing_regions_are_those_of_the_registry() -> None:
-    import cfnlint
-
-    providers = Path(cfnlint.__file__).parent / "data" / "schemas" / "providers"
-    missing = {
-        path.stem.replace("_", "-")
-        for path in providers.glob("*.json")
-        if GROUP not in json.loads(path.read_text())
-    }
-    # Sovereign and isolated partitions are left to the deployment.
-    assert {region for region in missing if region.count("-") in (2, 3)} - MISSING_REGIONS <= {
-        region for region in missing if region.startswith(("us-iso", "eu-iso", "eusc"))
-    }
-    assert missing >= MISSING_REGIONS
 
 
 def test_status_rule_matches_both_spellings() -> None:

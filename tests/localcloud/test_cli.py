@@ -154,7 +154,7 @@ def test_a_busy_port_leaves_nothing_behind(command: Command) -> None:
         (("up", "--time-scale", "7"), {}, "time scale 7.0: it goes from 0 to 1"),
         (("up", "--port", "70000"), {}, "Port 70000: a port is a number from 1 to 65535"),
         (("up", "--name", "My Cloud"), {}, "Instance name 'My Cloud'"),
-        (("exec", "--", "true"), {}, "is not running. Start it with `localcloud up`"),
+        (("exec", "--", "true"), {}, "Start it with `localcloud up`, or set LOCALCLOUD_HOME"),
         (("logs",), {}, "has no log"),
     ],
 )

@@ -24,7 +24,6 @@ from mlops_constructs.monitoring import (
     ProblemType,
     S3Dataset,
 )
-from mlops_constructs.monitoring.checks import NATIVE_MISSING_REGIONS
 from mlops_constructs.monitoring.native_engine import KINDS
 from tests.monitoring.monitor_fixture import Ground, ground
 from tests.support import nag_findings, resources_of
@@ -208,18 +207,7 @@ def test_mistakes() -> None:
     assert "ModelQuality.ground_truth.prefix: got 'truth/'" in message
 
 
-def test_regions_are_those_of_the_registry() -> None:
-    import cfnlint
-
-    providers = Path(cfnlint.__file__).parent / "data" / "schemas" / "providers"
-    needed = {SCHEDULE, "AWS::SageMaker::DataQualityJobDefinition"}
-    missing = {
-        path.stem
-        for path in providers.glob("*-*.json")
-        if not needed <= set(json.loads(path.read_text()))
-    }
-    isolated = {region for region in missing if region.startswith(("us-iso", "eu-iso", "eusc"))}
-    assert missing - isolated == NATIVE_MISSING_REGIONS
+def test_a_region_without_model_monitor_is_refused() -> None:
     app = cdk.App(builtin_cloud_formation_validation=False)
     stack = cdk.Stack(app, "Test", env=cdk.Environment(region="eu-south-2"))
     place = ground()

@@ -89,7 +89,7 @@ class Containers:
         program = parameters.pop("sagemaker_program")
         archive = self._local(opt_ml, parameters.pop("sagemaker_submit_directory"))
         with tarfile.open(archive) as code:
-            code.extractall(opt_ml / "code", filter="data")
+            code.extractall(opt_ml / "code")
         options = [part for key, value in parameters.items() for part in (f"--{key}", value)]
         done = self._run(
             [sys.executable, program, *options], opt_ml, environment, cwd=opt_ml / "code"

@@ -87,7 +87,7 @@ def test_the_training_log_has_the_declared_metrics(run: Run) -> None:
 
 def test_the_artifact_serves_by_itself(run: Run, tmp_path: Path) -> None:
     with tarfile.open(run.model) as archive:
-        archive.extractall(tmp_path, filter="data")
+        archive.extractall(tmp_path)
     assert (tmp_path / "code" / "inference.py").is_file()
     model = inference.model_fn(str(tmp_path))
 

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import base64
 import json
-from pathlib import Path
 from typing import Any
 
 import aws_cdk as cdk
-import cfnlint
 import pytest
 from aws_cdk import Duration, assertions, aws_ec2 as ec2, aws_iam as iam, aws_kms as kms
 from cfnlint.api import lint
@@ -27,7 +25,6 @@ from mlops_constructs.studio import (
     StudioApp,
     UserProfile,
 )
-from mlops_constructs.studio.regions import MISSING
 from tests.support import feature_flags, nag_findings, new_stack, resources_of, template_of
 
 SCIENTIST, ENGINEER = DataScientist(), MlEngineer()
@@ -405,15 +402,3 @@ def test_cfn_lint_finds_no_error(stack: cdk.Stack) -> None:
     # W3005: a role and its policy are waited for together, although the role is referred to.
     found = [match for match in lint(template, regions=["us-east-1"]) if match.rule.id != "W3005"]
     assert found == []
-
-
-def test_the_regions_are_those_of_the_registry() -> None:
-    folder = Path(cfnlint.__file__).parent / "data" / "schemas" / "providers"
-    assert folder.is_dir()
-    for kind, regions in MISSING.items():
-        without = {
-            file.stem.replace("_", "-")
-            for file in folder.glob("*.json")
-            if file.stem != "sam" and kind not in json.loads(file.read_text())
-        }
-        assert regions == without

@@ -7,7 +7,8 @@ from mlops_constructs.feature_store.interface import (
     FeatureGroupStatus,
     Operation,
 )
-from mlops_constructs.feature_store.schema import Feature, FeatureSchema, FeatureType
+from mlops_constructs.feature_store.lock import FeatureLock
+from mlops_constructs.feature_store.schema import FeatureSchema
 from mlops_constructs.feature_store.stores import (
     GlueTable,
     IcebergTable,
@@ -22,12 +23,14 @@ from mlops_constructs.feature_store.stores import (
     Provisioned,
     Stores,
 )
+from mlops_constructs.feature_store.types import Feature, FeatureType
 
 __all__ = [
     "AthenaQueries",
     "Feature",
     "FeatureGroupBase",
     "FeatureGroupStatus",
+    "FeatureLock",
     "FeatureSchema",
     "FeatureStoreGroup",
     "FeatureType",

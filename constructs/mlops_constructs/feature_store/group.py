@@ -6,6 +6,8 @@ What it guarantees:
   group is replaced; destroying them takes two keys. Tags never reach the group: they are
   create-only (CloudFormation registry), so one app-wide tag would replace it.
 - **Encrypted.** One customer key for the online store and the offline store.
+- **Only what can be done.** With a lock file, synth refuses what would replace the group or what
+  the service refuses: see `lock`.
 - **Least privilege.** A role of its own that writes below one prefix and touches one table;
   grants that hold what the API calls need, keys, catalog and Athena included.
 - **Checked at synth**, all errors at once, by the rules of `schema` and `stores`.
@@ -18,17 +20,26 @@ from __future__ import annotations
 
 from typing import Any
 
-from aws_cdk import Stack, aws_iam as iam, aws_kms as kms, aws_s3 as s3, aws_sagemaker as sagemaker
+from aws_cdk import (
+    Annotations,
+    Stack,
+    aws_iam as iam,
+    aws_kms as kms,
+    aws_s3 as s3,
+    aws_sagemaker as sagemaker,
+)
 from constructs import Construct
 
 from mlops_constructs.common.buckets import secure_bucket
 from mlops_constructs.common.encryption import ensure_key
 from mlops_constructs.common.errors import Problems
 from mlops_constructs.common.findings import acknowledge_wildcards
+from mlops_constructs.common.regions import check_region
 from mlops_constructs.common.removal import data_removal_policy
 from mlops_constructs.common.roles import sagemaker_role, wait_for_policy
 from mlops_constructs.feature_store import creation, statements
 from mlops_constructs.feature_store.interface import FeatureGroupBase
+from mlops_constructs.feature_store.lock import COMMAND, CONTEXT, FeatureLock, lock_state
 from mlops_constructs.feature_store.schema import FeatureSchema, check_group_name
 from mlops_constructs.feature_store.stores import (
     IcebergTable,
@@ -42,23 +53,6 @@ from mlops_constructs.feature_store.stores import (
     online_of,
     throughput_config,
     ttl_config,
-)
-
-#: Regions whose CloudFormation registry lacks the type (schemas of 2026-10-20).
-MISSING_REGIONS = frozenset(
-    {
-        "ap-east-2",
-        "ap-south-2",
-        "ap-southeast-4",
-        "ap-southeast-5",
-        "ap-southeast-6",
-        "ap-southeast-7",
-        "ca-west-1",
-        "me-central-1",
-        "mx-central-1",
-        "us-gov-east-1",
-        "us-gov-west-1",
-    }
 )
 
 
@@ -81,6 +75,7 @@ class FeatureStoreGroup(FeatureGroupBase):
                 features=(Feature.string("person_id"), Feature.string("event_time")),
             ),
             stores=OnlineAndOffline(online=OnlineStore(ttl=Duration.days(30))),
+            lock=FeatureLock("features/census-dev-people.lock.json"),
         )
         people.grant_ingest(role)
     """
@@ -133,6 +128,7 @@ class FeatureStoreGroup(FeatureGroupBase):
         description: str | None = None,
         encryption_key: kms.IKey | None = None,
         role: iam.IRole | None = None,
+        lock: FeatureLock | None = None,
         destroy_data: bool = False,
     ) -> None:
         """Make the group.
@@ -148,11 +144,13 @@ class FeatureStoreGroup(FeatureGroupBase):
             encryption_key: A symmetric key; made when left out.
             role: The role for the offline store, trusted by sagemaker.amazonaws.com; made when
                 left out. What it needs is granted to it either way.
+            lock: The file that says what is deployed, so that synth can refuse to lose it.
             destroy_data: Whether deleting the stack deletes the group, and a bucket and key made
                 here. Needs `allow_data_destruction`.
 
         Raises:
-            ValidationError: With everything that the service would refuse.
+            ValidationError: With everything that the service would refuse, and what the lock
+                file does not allow.
         """
         super().__init__(scope, construct_id)
         stores = OnlineAndOffline() if stores is None else stores
@@ -166,13 +164,13 @@ class FeatureStoreGroup(FeatureGroupBase):
             allowed="at most 128 characters",
             instead="Shorten it; longer notes belong to the features' metadata.",
         )
-        problems.check(
-            Stack.of(self).region not in MISSING_REGIONS,
-            "region",
-            got=Stack.of(self).region,
-            allowed="a region where CloudFormation has AWS::SageMaker::FeatureGroup",
-            instead="Deploy the feature store to another region, such as the nearest with all "
-            "types.",
+        check_region(
+            problems,
+            Stack.of(self).region,
+            "AWS::SageMaker::FeatureGroup",
+            what="region",
+            instead="Deploy the feature store to another region, such as the nearest with all of "
+            "Feature Store.",
         )
         removal_policy = data_removal_policy(self, problems, destroy_data)
         offline = offline_of(stores) if isinstance(stores, Stores) else None
@@ -201,6 +199,8 @@ class FeatureStoreGroup(FeatureGroupBase):
                 self, "Role", description=f"Writes the offline store of {feature_group_name}"
             )
             self._allow_role(self.role, self.offline_bucket, offline, key)
+        online_config = self._online_config(key)
+        offline_config = self._offline_config(self.offline_bucket, offline, key)
         self.resource = sagemaker.CfnFeatureGroup(
             self,
             "Resource",
@@ -212,17 +212,54 @@ class FeatureStoreGroup(FeatureGroupBase):
                 {"featureName": feature.name, "featureType": str(feature.type)}
                 for feature in schema.features
             ],
-            online_store_config=self._online_config(key),
-            offline_store_config=self._offline_config(self.offline_bucket, offline, key),
+            online_store_config=online_config,
+            offline_store_config=offline_config,
             throughput_config=throughput_config(stores),
             role_arn=self.role.role_arn if self.role else None,
         )
+        if lock is not None:
+            self._hold_to(
+                lock,
+                {
+                    "FeatureGroupName": feature_group_name,
+                    "RecordIdentifierFeatureName": schema.record_identifier,
+                    "EventTimeFeatureName": schema.event_time,
+                    "Description": description,
+                    "OnlineStoreConfig": online_config,
+                    "OfflineStoreConfig": offline_config,
+                    "ThroughputConfig": throughput_config(stores),
+                    "RoleArn": self.role.role_arn if self.role else None,
+                },
+            )
         self.resource.apply_removal_policy(removal_policy)
         # Whoever adds tags, and whenever: see the module's docstring.
         self.resource.add_property_deletion_override("Tags")
         if self.role:
             wait_for_policy(self.resource, self.role)
         creation.queue(self, self.resource)
+
+    def _hold_to(self, lock: FeatureLock, properties: dict[str, Any]) -> None:
+        """Refuse what the lock file does not allow; record the rest if that is asked for."""
+        stack = Stack.of(self)
+        names = {"StackName": stack.stack_name, "LogicalId": stack.get_logical_id(self.resource)}
+        resolved = stack.resolve({"names": names, "properties": properties})
+        state = lock_state(
+            names=resolved["names"],
+            properties=resolved.get("properties", {}),
+            features={feature.name: str(feature.type) for feature in self.schema.features},
+        )
+        record = str(self.node.try_get_context(CONTEXT)).lower() == "true"
+        problems = Problems(self)
+        pending = lock.pending(problems, state, record=record)
+        problems.raise_if_any()
+        if record:
+            lock.write(state)
+        elif pending:
+            Annotations.of(self).add_warning_v2(
+                "mlops-constructs:feature-lock",
+                f"{pending[0]}; not in {lock.path} yet. After the deployment, record it with "
+                f"`{COMMAND}` and commit the file.",
+            )
 
     def _allow_role(
         self, role: iam.IRole, bucket: s3.IBucket, offline: OfflineStore, key: kms.IKey

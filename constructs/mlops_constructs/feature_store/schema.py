@@ -8,12 +8,15 @@ the service takes.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
-from enum import StrEnum
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
 from mlops_constructs.common.errors import Problems
 from mlops_constructs.common.tokens import is_token
+from mlops_constructs.feature_store import inference
+from mlops_constructs.feature_store.types import Feature, FeatureType
 
 #: Columns that Feature Store adds to the offline store itself.
 RESERVED_NAMES = frozenset({"is_deleted", "write_time", "api_invocation_time"})
@@ -21,42 +24,6 @@ MOST_FEATURES = 2500
 
 _NAME = re.compile(r"[a-zA-Z0-9]([-_]*[a-zA-Z0-9]){0,63}")
 _NAME_ALLOWED = "1 to 64 letters, digits and inner hyphens or underscores"
-
-
-class FeatureType(StrEnum):
-    """The three types of Feature Store."""
-
-    STRING = "String"
-    INTEGRAL = "Integral"
-    FRACTIONAL = "Fractional"
-
-
-@dataclass(frozen=True)
-class Feature:
-    """A feature: `Feature.string("person_id")`, `Feature.integral("age")`, ….
-
-    Attributes:
-        name: At most 64 letters, digits and inner hyphens or underscores.
-        type: What its values are.
-    """
-
-    name: str
-    type: FeatureType
-
-    @classmethod
-    def string(cls, name: str) -> Feature:
-        """A feature of text, or of an ISO-8601 time."""
-        return cls(name, FeatureType.STRING)
-
-    @classmethod
-    def integral(cls, name: str) -> Feature:
-        """A feature of whole numbers (64 bits)."""
-        return cls(name, FeatureType.INTEGRAL)
-
-    @classmethod
-    def fractional(cls, name: str) -> Feature:
-        """A feature of decimal numbers, or of a time in seconds since 1970."""
-        return cls(name, FeatureType.FRACTIONAL)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,11 +38,132 @@ class FeatureSchema:
         event_time: The feature that says when the record became true: String (ISO-8601, such as
             ``2026-11-01T00:00:00Z``) or Fractional (seconds since 1970). Iceberg needs String.
         features: All features, these two included; 1 to 2,500.
+        inferred: How the types came about, if they were inferred.
     """
 
     record_identifier: str
     event_time: str
     features: Sequence[Feature]
+    inferred: Sequence[inference.Inferred] = field(default=(), repr=False, compare=False)
+
+    @classmethod
+    def from_arrow(
+        cls,
+        schema: Any,
+        *,
+        record_identifier: str,
+        event_time: str,
+        types: Mapping[str, FeatureType] | None = None,
+        leave_out: Collection[str] = (),
+    ) -> FeatureSchema:
+        """The features of a ``pyarrow.Schema``, typed by the table in `inference`.
+
+        Args:
+            schema: The schema.
+            record_identifier: The column that says which entity a record is about.
+            event_time: The column that says when; whole numbers become Fractional.
+            types: Types of columns that should not be inferred.
+            leave_out: Columns that do not become features.
+
+        Raises:
+            ValidationError: With every column that cannot be a feature, and why.
+        """
+        return cls._of(
+            record_identifier,
+            event_time,
+            inference.from_arrow(
+                schema,
+                record_identifier=record_identifier,
+                event_time=event_time,
+                types=types or {},
+                leave_out=leave_out,
+            ),
+        )
+
+    @classmethod
+    def from_pandas(
+        cls,
+        frame: Any,
+        *,
+        record_identifier: str,
+        event_time: str,
+        types: Mapping[str, FeatureType] | None = None,
+        leave_out: Collection[str] = (),
+    ) -> FeatureSchema:
+        """The features of a ``pandas.DataFrame``, without its index.
+
+        Columns of dtype ``object`` are typed by their values. The other arguments and errors are
+        those of `from_arrow`.
+        """
+        return cls._of(
+            record_identifier,
+            event_time,
+            inference.from_pandas(
+                frame,
+                record_identifier=record_identifier,
+                event_time=event_time,
+                types=types or {},
+                leave_out=leave_out,
+            ),
+        )
+
+    @classmethod
+    def from_file(
+        cls,
+        path: str | Path,
+        *,
+        record_identifier: str,
+        event_time: str,
+        types: Mapping[str, FeatureType] | None = None,
+        leave_out: Collection[str] = (),
+        missing: Collection[str] = ("",),
+    ) -> FeatureSchema:
+        """The features of a CSV file with a header, or of a Parquet file (needs pyarrow).
+
+        A CSV file is read to its end. The file is part of the app's input: commit it, and use a
+        lock file (`FeatureLock`), which refuses a type that comes out differently later.
+
+        Args:
+            path: Relative paths begin where the CDK command is called.
+            record_identifier: The column that says which entity a record is about.
+            event_time: The column that says when; whole numbers become Fractional.
+            types: Types of columns that should not be inferred, such as codes made of digits.
+            leave_out: Columns that do not become features.
+            missing: How a CSV file spells a value that is not known.
+
+        Raises:
+            ValidationError: If the file cannot be read, or with every column that cannot be a
+                feature, and why.
+        """
+        return cls._of(
+            record_identifier,
+            event_time,
+            inference.from_file(
+                Path(path),
+                missing=missing,
+                record_identifier=record_identifier,
+                event_time=event_time,
+                types=types or {},
+                leave_out=leave_out,
+            ),
+        )
+
+    @classmethod
+    def _of(
+        cls, record_identifier: str, event_time: str, inferred: Sequence[inference.Inferred]
+    ) -> FeatureSchema:
+        return cls(
+            record_identifier=record_identifier,
+            event_time=event_time,
+            features=tuple(each.feature for each in inferred),
+            inferred=inferred,
+        )
+
+    def report(self) -> str:
+        """A readable table: each feature, its type, what it was inferred from, and why."""
+        return inference.report(
+            self.inferred or [inference.Inferred(each, "declared") for each in self.features]
+        )
 
     def check(self, problems: Problems, *, offline: bool, iceberg: bool) -> None:
         """Note everything that CreateFeatureGroup would refuse.

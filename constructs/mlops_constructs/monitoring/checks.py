@@ -10,6 +10,7 @@ from constructs import Construct
 
 from mlops_constructs.common.errors import Problems
 from mlops_constructs.common.naming import check_name
+from mlops_constructs.common.regions import check_region
 from mlops_constructs.common.tokens import is_token
 from mlops_constructs.monitoring.engines import Engine, NativeEngine, OpenEngine
 from mlops_constructs.monitoring.inputs import (
@@ -27,30 +28,9 @@ from mlops_constructs.monitoring.schedules import Schedule, check_schedule, hour
 #: Names of schedules (63) less the longest kind of monitor, "-explainability".
 LONGEST_NAME = 48
 
-#: Regions whose CloudFormation registry lacks monitoring schedules or job definitions (schemas of
-#: 2026-10-20).
-NATIVE_MISSING_REGIONS = frozenset(
-    {
-        "af-south-1",
-        "ap-east-2",
-        "ap-south-2",
-        "ap-southeast-3",
-        "ap-southeast-4",
-        "ap-southeast-5",
-        "ap-southeast-6",
-        "ap-southeast-7",
-        "ca-west-1",
-        "cn-north-1",
-        "cn-northwest-1",
-        "eu-central-2",
-        "eu-south-1",
-        "eu-south-2",
-        "il-central-1",
-        "me-central-1",
-        "mx-central-1",
-        "us-gov-east-1",
-        "us-gov-west-1",
-    }
+_NATIVE_TYPES = (
+    "AWS::SageMaker::DataQualityJobDefinition",
+    "AWS::SageMaker::MonitoringSchedule",
 )
 
 
@@ -181,14 +161,14 @@ def _check_engine(
             allowed="DataQuality, with OpenEngine",
             instead="Take NativeEngine() in an account that has SageMaker Model Monitor.",
         )
-    region = Stack.of(scope).region
-    problems.check(
-        not isinstance(engine, NativeEngine) or region not in NATIVE_MISSING_REGIONS,
-        "engine",
-        got=f"NativeEngine in {region}",
-        allowed="regions where CloudFormation has AWS::SageMaker::MonitoringSchedule",
-        instead="Take OpenEngine().",
-    )
+    if isinstance(engine, NativeEngine):
+        check_region(
+            problems,
+            Stack.of(scope).region,
+            *_NATIVE_TYPES,
+            what="engine (NativeEngine)",
+            instead="Take OpenEngine().",
+        )
     if not is_token(engine.volume_size_gb):
         problems.check(
             1 <= engine.volume_size_gb <= 16_384,

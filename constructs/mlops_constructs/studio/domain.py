@@ -42,6 +42,7 @@ from constructs import Construct
 from mlops_constructs.common.encryption import ensure_key
 from mlops_constructs.common.errors import Problems
 from mlops_constructs.common.naming import check_name
+from mlops_constructs.common.regions import check_region
 from mlops_constructs.common.removal import data_removal_policy
 from mlops_constructs.common.roles import wait_for_policy
 from mlops_constructs.studio.features import NetworkFeature
@@ -54,7 +55,6 @@ from mlops_constructs.studio.lifecycle import (
 )
 from mlops_constructs.studio.network import PrivateNetwork, check_feature
 from mlops_constructs.studio.personas import DataScientist, MlEngineer, Persona
-from mlops_constructs.studio.regions import check_region
 from mlops_constructs.studio.roles import default_role, job_role, persona_role
 from mlops_constructs.studio.settings import (
     SpaceVolumes,
@@ -72,6 +72,11 @@ from mlops_constructs.studio.users import (
 #: SageMaker adds its own group to these (botocore, UserSettings.SecurityGroups).
 _MOST_SECURITY_GROUPS = 4
 _IDLE = Duration.hours(2)
+_TYPES = (
+    "AWS::SageMaker::Domain",
+    "AWS::SageMaker::StudioLifecycleConfig",
+    "AWS::SageMaker::UserProfile",
+)
 _T = TypeVar("_T")
 
 
@@ -143,7 +148,13 @@ class SecureVpcDomain(Construct):
 
         problems = Problems(self)
         check_name(problems, "domain_name", domain_name)
-        check_region(problems, Stack.of(self).region)
+        check_region(
+            problems,
+            Stack.of(self).region,
+            *_TYPES,
+            what="region",
+            instead="Deploy Studio to a neighbouring region; its network must be there too.",
+        )
         if network is not None:
             for feature in self._features(home_efs):
                 check_feature(problems, network, feature)

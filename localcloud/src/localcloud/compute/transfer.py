@@ -114,6 +114,18 @@ def upload_archive(folder: Path, uri: S3Uri, objects: Objects) -> None:
     objects.put(uri.bucket, uri.key, buffer.getvalue())
 
 
+def _extract(archive: tarfile.TarFile, folder: Path) -> None:
+    if hasattr(tarfile, "data_filter"):
+        archive.extractall(folder, filter="data")
+        return
+    # Python has filters since 3.11.4, and some systems ship an older one.
+    for member in archive:
+        target = (folder / member.name).resolve()
+        if not (member.isfile() or member.isdir()) or not target.is_relative_to(folder.resolve()):
+            raise tarfile.TarError(f"{member.name!r} is a link, a device or outside the archive")
+        archive.extract(member, folder)
+
+
 def extract_archive(body: bytes, folder: Path) -> None:
     """Unpack a ``tar.gz`` without letting a member leave the folder.
 
@@ -123,7 +135,7 @@ def extract_archive(body: bytes, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     try:
         with tarfile.open(fileobj=io.BytesIO(body), mode="r:*") as archive:
-            archive.extractall(folder, filter="data")
+            _extract(archive, folder)
     except (tarfile.TarError, EOFError, OSError) as error:
         raise JobFailure(f"ClientError: Not a readable tar.gz archive: {error}") from error
 
