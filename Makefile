@@ -40,11 +40,13 @@ help: ## Explain every target
 	$(UV) sync --quiet --locked
 	touch $@
 
-localcloud/.venv/.ready: localcloud/pyproject.toml localcloud/uv.lock .tools/bin/uv .venv/.ready
+localcloud/.venv/.ready: localcloud/pyproject.toml localcloud/uv.lock .tools/bin/uv
 	@echo "setting up localcloud/.venv"
 	$(UV) sync --quiet --locked --project localcloud
-	ln -sf ../../localcloud/.venv/bin/localcloud .venv/bin/localcloud
 	touch $@
+
+.venv/bin/localcloud: .venv/.ready localcloud/.venv/.ready
+	@ln -sf ../../localcloud/.venv/bin/localcloud $@
 
 localcloud/containers/.venv/.ready: localcloud/containers/pyproject.toml localcloud/containers/uv.lock .tools/bin/uv
 	@echo "setting up localcloud/containers/.venv"
@@ -72,7 +74,7 @@ localcloud/node_modules/.ready: localcloud/package.json localcloud/package-lock.
 	touch $@
 
 .PHONY: setup
-setup: node .venv/.ready localcloud/.venv/.ready localcloud/containers/.venv/.ready node_modules/.ready localcloud/node_modules/.ready ## Set up everything but the SageMaker SDK; the tools are in .venv/bin
+setup: node .venv/.ready .venv/bin/localcloud localcloud/containers/.venv/.ready node_modules/.ready localcloud/node_modules/.ready ## Set up everything but the SageMaker SDK; the tools are in .venv/bin
 
 .PHONY: setup-sdk
 setup-sdk: pipeline_code/.venv/.ready ## Set up the environment of pipeline_code/ (the SageMaker SDK)

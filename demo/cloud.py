@@ -58,6 +58,8 @@ class Cloud:
 @contextmanager
 def local_cloud(work: Path, *, keep: bool) -> Iterator[Cloud]:
     """Start a fresh local cloud; stop it afterwards unless it is to be kept."""
+    if not _LOCALCLOUD.exists():
+        raise DemoError("The command localcloud is not there. Run `make setup`.")
     environment = os.environ | {"LOCALCLOUD_HOME": str(work)}
     started = subprocess.run(
         [_LOCALCLOUD, "up", "--name", INSTANCE, "--json"],
@@ -158,13 +160,13 @@ def _reason(log: Path) -> str:
 def fresh_folder() -> Path:
     """The demo's folder, emptied of what an earlier run left."""
     work = ROOT / ".demo"
-    if work.exists():
+    if work.exists() and _LOCALCLOUD.exists():
         subprocess.run(
             [_LOCALCLOUD, "down", "--name", INSTANCE],
             env=os.environ | {"LOCALCLOUD_HOME": str(work)},
             capture_output=True,
             check=False,
         )
-        shutil.rmtree(work)
+    shutil.rmtree(work, ignore_errors=True)
     work.mkdir()
     return work
