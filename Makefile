@@ -17,6 +17,8 @@ export UV_PYTHON := $(PYTHON)
 export UV_PYTHON_DOWNLOADS := never
 export UV_COMPILE_BYTECODE := 1
 export UV_NO_PROGRESS := 1
+# Trust what the machine trusts: many companies put a certificate of their own in between.
+export UV_SYSTEM_CERTS := 1
 # An environment that is active in the caller's shell must not be mistaken for ours.
 unexport VIRTUAL_ENV
 unexport PYTHONPATH
