@@ -67,12 +67,12 @@ node:
 
 node_modules/.ready: package.json package-lock.json | node
 	@echo "setting up node_modules"
-	npm ci --silent --no-audit --no-fund
+	npm ci --loglevel=error --no-audit --no-fund
 	touch $@
 
 localcloud/node_modules/.ready: localcloud/package.json localcloud/package-lock.json | node
 	@echo "setting up localcloud/node_modules"
-	npm ci --silent --no-audit --no-fund --prefix localcloud
+	npm ci --loglevel=error --no-audit --no-fund --prefix localcloud
 	touch $@
 
 .PHONY: setup
@@ -124,8 +124,8 @@ bench: setup setup-sdk ## Measure, as ratios against baselines in the same run
 lock: .tools/bin/uv ## Resolve all lock files anew and export requirements.txt
 	for project in . localcloud localcloud/containers pipeline_code; do $(UV) lock --quiet --project $$project; done
 	$(UV) export --quiet --no-hashes --no-emit-project --no-dev --group app --no-header -o requirements.txt
-	npm install --package-lock-only --silent
-	npm install --package-lock-only --silent --prefix localcloud
+	npm install --package-lock-only --loglevel=error
+	npm install --package-lock-only --loglevel=error --prefix localcloud
 
 .PHONY: clean
 clean: ## Remove what the targets made (environments, node_modules, caches, outputs)
