@@ -26,7 +26,15 @@ def test_constructs_of_pypi_is_the_one_that_is_imported() -> None:
     assert "site-packages" in str(constructs.__file__)
 
 
-@pytest.mark.parametrize("module", ["mlops_constructs", "mlops_constructs.rules", "mlops_constructs.impact"])
+@pytest.mark.parametrize(
+    "module",
+    [
+        "mlops_constructs",
+        "mlops_constructs.impact",
+        "mlops_constructs.rules",
+        "mlops_constructs.runtime",
+    ],
+)
 def test_imports_without_aws_cdk(module: str) -> None:
     code = f"import sys, {module}; sys.exit('aws_cdk' in sys.modules or 'jsii' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

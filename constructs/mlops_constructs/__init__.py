@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from mlops_constructs.common.validation import CloudFormationRules, ServiceRules
     from mlops_constructs.feature_store import (
         Feature,
+        FeatureLock,
         FeatureSchema,
         FeatureStoreGroup,
         FeatureType,
@@ -96,6 +97,7 @@ _HOMES = {
     "EveryHours": "monitoring",
     "ExistingVpc": "studio",
     "Feature": "feature_store",
+    "FeatureLock": "feature_store",
     "FeatureSchema": "feature_store",
     "FeatureStoreGroup": "feature_store",
     "FeatureType": "feature_store",
@@ -170,6 +172,7 @@ __all__ = [
     "EveryHours",
     "ExistingVpc",
     "Feature",
+    "FeatureLock",
     "FeatureSchema",
     "FeatureStoreGroup",
     "FeatureType",

@@ -257,7 +257,7 @@ class FeatureStoreGroup(FeatureGroupBase):
         elif pending:
             Annotations.of(self).add_warning_v2(
                 "mlops-constructs:feature-lock",
-                f"{pending[0]}; not in {lock.path} yet. After the deployment, record it with "
+                f"{pending[0]}; not in {lock} yet. After the deployment, record it with "
                 f"`{COMMAND}` and commit the file.",
             )
 

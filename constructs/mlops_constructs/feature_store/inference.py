@@ -17,8 +17,6 @@ pandas nor pyarrow is imported, except pyarrow to open a Parquet file.
 
 from __future__ import annotations
 
-import csv
-import importlib
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -26,6 +24,12 @@ from pathlib import Path
 from typing import Any
 
 from mlops_constructs.common.errors import Problems
+from mlops_constructs.feature_store.samples import (
+    NO_VALUES,
+    UnsupportedError,
+    read_csv,
+    read_parquet_schema,
+)
 from mlops_constructs.feature_store.types import Feature, FeatureType
 
 _INTEGRAL, _FRACTIONAL, _STRING = FeatureType.INTEGRAL, FeatureType.FRACTIONAL, FeatureType.STRING
@@ -34,7 +38,6 @@ _COLLECTION = (
     "collections exist in the in-memory tier only and CloudFormation cannot declare them; store "
     "one feature per element"
 )
-_NO_VALUES = "no value to infer a type from"
 _UTC = "as ISO-8601 in UTC; times without a zone are taken as UTC"
 _ZERO_ONE = "as 1 and 0"
 
@@ -54,10 +57,6 @@ class Inferred:
     note: str = ""
 
 
-class _UnsupportedError(Exception):
-    """A column that cannot be a feature; the message is the reason."""
-
-
 #: Type and note of a column, found out on demand.
 _Finding = Callable[[], tuple[FeatureType, str]]
 
@@ -75,7 +74,7 @@ _ARROW_REFUSED = (
     (r"(large_|fixed_size_)?list(_view)?<.*|struct<.*|map<.*|.*union<.*|.*tensor.*", _COLLECTION),
     (r".*binary.*", "a feature holds text or numbers; encode it as text, such as base64"),
     (r"duration\[.*\]|month_.*interval", "store a duration as a number of seconds"),
-    (r"null", _NO_VALUES),
+    (r"null", NO_VALUES),
 )
 _PANDAS: tuple[tuple[str, FeatureType, str], ...] = (
     (r"bool|boolean", _INTEGRAL, _ZERO_ONE),
@@ -136,13 +135,13 @@ def from_file(path: Path, *, missing: Collection[str], **choices: Any) -> tuple[
     )
     problems.raise_if_any()
     if path.suffix.lower() == ".parquet":
-        schema = _read_parquet_schema(problems, path)
+        schema = read_parquet_schema(problems, path)
         columns = [
             (field.name, str(field.type), _arrow_finding(str(field.type))) for field in schema
         ]
     else:
         columns = [
-            (column.name, "text", column.finding) for column in _read_csv(problems, path, missing)
+            (column.name, "text", column.finding) for column in read_csv(problems, path, missing)
         ]
     return _infer(where, columns, **choices)
 
@@ -199,7 +198,7 @@ def _infer(
             continue
         try:
             kind, note = finding()
-        except _UnsupportedError as reason:
+        except UnsupportedError as reason:
             problems.add(
                 f"columns ({name})",
                 got=source,
@@ -246,7 +245,7 @@ def _arrow_type(text: str) -> tuple[FeatureType, str]:
         return _decimal_type(int(decimal[1]), int(decimal[2]))
     for pattern, reason in _ARROW_REFUSED:
         if re.fullmatch(pattern, text):
-            raise _UnsupportedError(reason)
+            raise UnsupportedError(reason)
     return _look_up(text, _ARROW)
 
 
@@ -260,7 +259,7 @@ def _look_up(text: str, known: Iterable[tuple[str, FeatureType, str]]) -> tuple[
     for pattern, kind, note in known:
         if re.fullmatch(pattern, text):
             return kind, note
-    raise _UnsupportedError(f"{text} is none of them")
+    raise UnsupportedError(f"{text} is none of them")
 
 
 def _pandas_finding(frame: Any, position: int, dtype: Any) -> _Finding:
@@ -274,7 +273,7 @@ def _pandas_finding(frame: Any, position: int, dtype: Any) -> _Finding:
         if text == "object":
             return _type_of_values(frame.iloc[:, position])
         if text.startswith("timedelta64"):
-            raise _UnsupportedError("store a duration as a number of seconds")
+            raise UnsupportedError("store a duration as a number of seconds")
         found, note = _look_up(text.lower(), _PANDAS)
         if found is _FRACTIONAL and _is_whole_with_gaps(frame.iloc[:, position]):
             note = "whole numbers with gaps; if it should be Integral, use .astype('Int64')"
@@ -303,105 +302,10 @@ def _type_of_values(values: Iterable[Any]) -> tuple[FeatureType, str]:
         if name in _MISSING or (name == "float" and value != value):  # noqa: PLR0124  # NaN
             continue
         if name in ("list", "tuple", "dict", "set", "ndarray"):
-            raise _UnsupportedError(_COLLECTION)
+            raise UnsupportedError(_COLLECTION)
         names.add(name)
     if not names:
-        raise _UnsupportedError(_NO_VALUES)
+        raise UnsupportedError(NO_VALUES)
     if len(names) > 1 or not names <= set(_VALUES):
-        raise _UnsupportedError(f"its values are of type {', '.join(sorted(names))}")
+        raise UnsupportedError(f"its values are of type {', '.join(sorted(names))}")
     return _VALUES[names.pop()]
-
-
-def _read_parquet_schema(problems: Problems, path: Path) -> Any:
-    try:
-        parquet = importlib.import_module("pyarrow.parquet")
-    except ImportError:
-        problems.add(
-            "path",
-            got=str(path),
-            allowed="a .csv file, as pyarrow is not installed",
-            instead="Run `pip install pyarrow` to read Parquet files, or save the sample as CSV.",
-        )
-    else:
-        try:
-            return parquet.read_schema(path)
-        except (OSError, ValueError) as error:  # pyarrow's own errors are ValueErrors
-            problems.add(
-                "path",
-                got=f"{path}: {error}",
-                allowed="a Parquet file",
-                instead="Write the file anew.",
-            )
-    problems.raise_if_any()
-    return None
-
-
-class _TextColumn:
-    """What the texts of a CSV column have in common, in constant memory."""
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self._any = False
-        self._whole = self._number = self._boolean = True
-        self._note = ""
-
-    def see(self, text: str) -> None:
-        self._any = True
-        if self._number and not re.fullmatch(
-            r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", text, re.ASCII
-        ):
-            self._number = self._whole = False
-        if self._number and re.fullmatch(r"[+-]?0\d.*", text):
-            self._number = self._whole = False
-            self._note = f"leading zeros, such as {text!r}, would be lost in a number"
-        if self._whole and not re.fullmatch(r"[+-]?\d+", text):
-            self._whole = False
-        if self._whole and not -(2**63) <= int(text[:40]) < 2**63:
-            self._number = self._whole = False
-            self._note = "longer than 64 bits"
-        self._boolean = self._boolean and text.lower() in ("true", "false")
-
-    def finding(self) -> tuple[FeatureType, str]:
-        if not self._any:
-            raise _UnsupportedError(_NO_VALUES)
-        if self._number:
-            return (_INTEGRAL if self._whole else _FRACTIONAL), ""
-        return _STRING, "booleans in words" if self._boolean else self._note
-
-
-def _read_csv(problems: Problems, path: Path, missing: Collection[str]) -> list[_TextColumn]:
-    columns: list[_TextColumn] = []
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            rows = csv.reader(file, strict=True)
-            columns = [_TextColumn(name) for name in next(rows, [])]
-            for row in rows:
-                if not row:
-                    continue
-                if len(row) != len(columns):
-                    problems.add(
-                        f"line {rows.line_num}",
-                        got=f"{len(row)} values",
-                        allowed=f"{len(columns)}, as many as names in the first line",
-                        instead="Quote values that hold commas, and complete the line.",
-                    )
-                    break
-                for column, text in zip(columns, row, strict=True):
-                    if text not in missing:
-                        column.see(text)
-    except (csv.Error, UnicodeDecodeError) as error:
-        problems.add(
-            "path",
-            got=f"{path}: {error}",
-            allowed="a CSV file in UTF-8",
-            instead="Save it as UTF-8, with commas between values and names in the first line.",
-        )
-    problems.check(
-        bool(columns),
-        "path",
-        got=str(path),
-        allowed="a file with names in the first line",
-        instead="Add a header.",
-    )
-    problems.raise_if_any()
-    return columns

@@ -28,14 +28,13 @@ from __future__ import annotations
 
 import difflib
 import json
-import os
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from mlops_constructs.common.errors import Problems
+from mlops_constructs.common.files import write_atomically
 
 #: The most features that one update adds (botocore, FeatureAdditions).
 MOST_ADDITIONS = 100
@@ -93,6 +92,11 @@ class FeatureLock:
 
     path: str | Path
 
+    def __str__(self) -> str:
+        """The path as seen from here, so that messages are the same on every machine."""
+        path = Path(self.path)
+        return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
+
     def pending(self, problems: Problems, state: Mapping[str, Any], *, record: bool) -> list[str]:
         """Compare a group with its lock file.
 
@@ -112,7 +116,7 @@ class FeatureLock:
                 state[key] == locked[key],
                 what,
                 got=state[key],
-                allowed=f"{locked[key]!r}, as deployed ({self.path})",
+                allowed=f"{locked[key]!r}, as deployed ({self})",
                 instead=instead,
             )
         self._check_features(problems, state["Features"], locked["Features"])
@@ -139,15 +143,7 @@ class FeatureLock:
         text = json.dumps({"//": _NOTE, "Version": _VERSION} | dict(state), indent=2) + "\n"
         if path.exists() and path.read_text(encoding="utf-8") == text:
             return
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                file.write(text)
-            Path(temporary).chmod(0o644)
-            Path(temporary).replace(path)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
+        write_atomically(path, text)
 
     def _read(self, problems: Problems, *, missing_is_fine: bool) -> dict[str, Any] | None:
         try:
@@ -156,7 +152,7 @@ class FeatureLock:
             problems.check(
                 missing_is_fine,
                 "lock",
-                got=str(self.path),
+                got=str(self),
                 allowed="a file that is there and committed",
                 instead=f"Write it with `{COMMAND}` if the group is new; fetch it from version "
                 "control if it was deleted.",
@@ -171,7 +167,7 @@ class FeatureLock:
         version = found.get("Version") if isinstance(found, dict) else found
         problems.add(
             "lock",
-            got=f"{self.path}: version or error {version!r}",
+            got=f"{self}: version or error {version!r}",
             allowed=f"a lock file of version {_VERSION}",
             instead="Fetch it from version control, and resolve merge conflicts so that it holds "
             "what is deployed.",
@@ -187,7 +183,7 @@ class FeatureLock:
                 problems.add(
                     "schema.features",
                     got=f"no {name!r}",
-                    allowed=f"{name!r} ({kind}), as deployed ({self.path}): features are never "
+                    allowed=f"{name!r} ({kind}), as deployed ({self}): features are never "
                     "removed or renamed",
                     instead=_keep(name, kind, added),
                 )
@@ -195,7 +191,7 @@ class FeatureLock:
                 problems.add(
                     f"schema.features ({name})",
                     got=now[name],
-                    allowed=f"{kind}, as deployed ({self.path}): types never change",
+                    allowed=f"{kind}, as deployed ({self}): types never change",
                     instead=f"Put Feature.{kind.lower()}({name!r}) back, and add a feature beside "
                     f"it, such as Feature.{now[name].lower()}({name + '_v2'!r}).",
                 )
