@@ -7,7 +7,13 @@ from pathlib import Path
 from aws_cdk import CfnOutput, Duration, aws_s3 as s3
 from constructs import Construct
 
-from mlops_constructs import FeatureLock, FeatureStoreGroup, OfflineStore, OnlineAndOffline, OnlineStore
+from mlops_constructs import (
+    FeatureLock,
+    FeatureStoreGroup,
+    OfflineStore,
+    OnlineAndOffline,
+    OnlineStore,
+)
 from mlops_constructs.common.buckets import access_log_bucket, secure_bucket
 from mlops_constructs.common.errors import Problems
 from mlops_constructs.common.removal import data_removal_policy
