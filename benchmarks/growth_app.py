@@ -105,9 +105,8 @@ def main() -> None:
     """Build, synthesise, print seconds and resources as JSON."""
     kind, number = sys.argv[1], int(sys.argv[2])
     with tempfile.TemporaryDirectory() as folder:
-        os.environ["CDK_OUTDIR"] = folder
         start = time.perf_counter()
-        app = new_app()
+        app = new_app(outdir=Path(folder))
         ground = _Ground(app)
         stack = cdk.Stack(app, "Stack0")
         for index in range(number):

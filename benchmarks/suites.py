@@ -1,0 +1,154 @@
+"""The suites: how each is run, and which lines of the table it gives."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks.measure import BenchmarkError
+
+Result = Mapping[str, Any]
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line of the table.
+
+    Attributes:
+        what: What is compared with what.
+        ratio: Theirs being 1.
+        goal: The ratio that it should not exceed, if there is one.
+        behind: The figures that the ratio is made of.
+    """
+
+    what: str
+    ratio: float
+    goal: float | None
+    behind: str
+
+
+@dataclass(frozen=True)
+class Suite:
+    """One group of measurements.
+
+    Attributes:
+        run: Measures; told whether it should be quick, at the price of precision.
+        lines: Its lines of the table, from what `run` gave.
+        note: What a reader must know to read them.
+    """
+
+    run: Callable[[bool], Result]
+    lines: Callable[[Result], Iterator[Line]]
+    note: str
+
+
+def _synth(quick: bool) -> Result:
+    from benchmarks import synth
+
+    with tempfile.TemporaryDirectory(prefix="bench-") as work:
+        return synth.measure(Path(work), rounds=1 if quick else 5)
+
+
+def _synth_lines(found: Result) -> Iterator[Line]:
+    for what, against, goal in (
+        ("synth, both validated: platform / JavaScript", "to JavaScript", 0.5),
+        ("synth, neither validated: platform / plain Python L1", "to plain Python", 1.0),
+    ):
+        yield _compared(what, found[against], goal)
+
+
+def _growth(quick: bool) -> Result:
+    from benchmarks import growth
+
+    return growth.measure(rounds=1 if quick else 2)
+
+
+def _growth_lines(found: Result) -> Iterator[Line]:
+    for kind, grown in found.items():
+        each = grown["milliseconds per added resource"]
+        for size, ratio in grown["ratio to 10"].items():
+            behind = f"{each[size]:.1f} ms / {each['10']:.1f} ms a resource"
+            yield Line(f"growth: {size} {kind}s / 10", ratio, 1.1, behind)
+
+
+def _pipeline(quick: bool) -> Result:
+    from benchmarks import pipeline
+
+    with tempfile.TemporaryDirectory(prefix="bench-") as work:
+        return pipeline.measure(Path(work), rounds=1 if quick else 5)
+
+
+def _pipeline_lines(found: Result) -> Iterator[Line]:
+    for what, against, goal in (
+        ("pipeline / its scripts by hand", "to scripts", 1.15),
+        ("pipeline / scripts without the toolkit", "to bare scripts", None),
+    ):
+        yield _compared(what, found[against], goal)
+
+
+def _compared(what: str, comparison: Result, goal: float | None) -> Line:
+    mine, theirs = comparison["seconds"]
+    return Line(what, comparison["ratio"], goal, f"{mine:.2f} s / {theirs:.2f} s")
+
+
+def _rules(quick: bool) -> Result:
+    # In a small process: the peak memory of a child is never below what its parent has when it
+    # starts it.
+    command = [sys.executable, "-m", "benchmarks.bench_rules", "1" if quick else "3"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise BenchmarkError(f"benchmarks.bench_rules failed:\n{done.stderr.strip()[-4000:]}")
+    found: Result = json.loads(done.stdout)
+    return found
+
+
+def _rules_lines(found: Result) -> Iterator[Line]:
+    seconds, memory = found["seconds"], found["peak MiB"]
+    check = f"{seconds['rules']:.2f} s"
+    yield Line(
+        "rules: check / cfn-lint",
+        found["ratio to cfn-lint"],
+        0.05,
+        f"{check} / {seconds['cfn_lint']:.2f} s",
+    )
+    yield Line(
+        "rules: check / import aws_cdk",
+        found["ratio to import aws_cdk"],
+        None,
+        f"{check} / {seconds['import_aws_cdk']:.2f} s",
+    )
+    yield Line(
+        "rules: memory / cfn-lint",
+        found["memory ratio to cfn-lint"],
+        None,
+        f"{memory['rules']:.0f} MiB / {memory['cfn_lint']:.0f} MiB",
+    )
+
+
+SUITES: dict[str, Suite] = {
+    "synth": Suite(
+        _synth,
+        _synth_lines,
+        "The baselines give the same templates, property by property, and have no assets to pack.",
+    ),
+    "growth": Suite(
+        _growth,
+        _growth_lines,
+        "Validation on; the fastest of the rounds; what the app with one costs is taken off.",
+    ),
+    "pipeline": Suite(
+        _pipeline,
+        _pipeline_lines,
+        "Caching off. By hand: three commands in folders laid out before, GOMP_SPINCOUNT=3000 as "
+        "in the local cloud, training started by AWS's toolkit as there.",
+    ),
+    "rules": Suite(_rules, _rules_lines, "Fresh processes, one template of 500 resources."),
+}
+"""In the order in which they run."""
