@@ -91,6 +91,10 @@ demo: setup ## Run the platform on this machine, end to end (KEEP=1 leaves it up
 test: setup setup-sdk ## Run all tests
 	@$(BIN)/python tools/run_tests.py
 
+.PHONY: fuzz
+fuzz: setup ## Try thousands of random uses of every construct (FUZZ=2000)
+	MLOPS_FUZZ_EXAMPLES=$(or $(FUZZ),2000) $(BIN)/python -m pytest -q tests/properties
+
 .PHONY: check
 check: setup setup-sdk ## Lint and type-check everything
 	$(BIN)/ruff check .

@@ -255,15 +255,16 @@ def test_scripts_are_named_by_their_content_and_carry_no_tags(stack: cdk.Stack) 
     [content] = [
         config["Properties"]["StudioLifecycleConfigContent"]
         for config in configs.values()
-        if config["Properties"]["StudioLifecycleConfigName"] == SETUP.config_name
+        if config["Properties"]["StudioLifecycleConfigName"] == SETUP.config_name("census-dev")
     ]
     assert base64.b64decode(content).decode() == SETUP.script
 
 
 def test_another_script_has_another_name() -> None:
     other = LifecycleScript(name="setup", script="#!/bin/bash\n", default=True)
-    assert other.config_name != SETUP.config_name
-    assert other.config_name.startswith("setup-")
+    assert other.config_name("a") != SETUP.config_name("a")
+    assert other.config_name("a") != other.config_name("b")
+    assert other.config_name("a").startswith("setup-")
 
 
 def test_the_default_script_is_in_the_resource_spec(stack: cdk.Stack) -> None:

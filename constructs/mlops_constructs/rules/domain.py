@@ -269,7 +269,11 @@ def lifecycle_fits_app(resource: Resource) -> Problems:
     "DM15",
     DOMAIN,
     fix="Give VpcId and SubnetIds together, or neither",
-    source="botocore CreateDomain.VpcId, SubnetIds",
+    source=(
+        "botocore CreateDomain.VpcId, SubnetIds (optional together, for domains of Unified "
+        "Studio); unproven that one alone is refused"
+    ),
+    severity="warning",
 )
 def vpc_with_subnets(domain: Resource) -> Problems:
     """A domain has a VPC with subnets, or neither."""
@@ -284,7 +288,10 @@ def vpc_with_subnets(domain: Resource) -> Problems:
     "DM16",
     SPACE,
     fix="Give OwnershipSettings and SpaceSharingSettings together",
-    source="SageMaker developer guide: Create a space",
+    source=(
+        "github.com/hashicorp/terraform-provider-aws aws_sagemaker_space: each is required if the "
+        "other is set"
+    ),
 )
 def owner_with_sharing(space: Resource) -> Problems:
     """A space names its owner and how it is shared, or neither."""

@@ -296,7 +296,7 @@ def scaling_survives_updates(endpoint: Resource) -> Problems:
     "EP16",
     ENDPOINT,
     fix="Keep one, and give another endpoint another name (case makes no difference)",
-    source="botocore CreateEndpoint.EndpointName",
+    source="botocore CreateEndpoint.EndpointName (unique in a region, case-insensitive)",
 )
 def names_differ(endpoint: Resource) -> Problems:
     """Endpoints of a template have different names, regardless of case."""
@@ -317,7 +317,8 @@ def _by_lower_name(scope: Scope) -> dict[str, Resource]:
     "EP17",
     ENDPOINT,
     fix="Give each alarm once, by its name",
-    source="botocore AutoRollbackConfig.Alarms",
+    source="botocore Alarm.AlarmName (its pattern takes an ARN); unproven that the API refuses it",
+    severity="warning",
 )
 def alarms_by_name(endpoint: Resource) -> Problems:
     """Alarms of automatic rollback are names, not ARNs."""

@@ -117,7 +117,11 @@ def reserved_names(group: Resource) -> Problems:
     "FG07",
     FEATURE_GROUP,
     fix="Rename one of them: the Glue table of an offline store lower-cases its columns",
-    source="AWS Glue developer guide: table and column names are folded to lower case",
+    source=(
+        "Amazon Athena user guide: Name databases, tables, and columns (folded to lower case); "
+        "unproven that CreateFeatureGroup refuses it"
+    ),
+    severity="warning",
 )
 def unique_names(group: Resource) -> Problems:
     """Feature names are unique; with an offline store also regardless of case."""

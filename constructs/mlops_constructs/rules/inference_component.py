@@ -107,15 +107,13 @@ def variant_has_no_model(component: Resource) -> Problems:
     "IC06",
     INFERENCE_COMPONENT,
     fix="Give Specification, or Specifications with one entry for each instance type",
-    source="botocore CreateInferenceComponent.Specifications",
+    source="botocore CreateInferenceComponent.Specifications (either, but not both)",
 )
 def one_specification(component: Resource) -> Problems:
     """A component has one form of specification."""
     single, several = component["Specification"], component["Specifications"]
     if single.present and several.present:
         yield several.problem("Both Specification and Specifications are given")
-    elif single.absent and several.absent:
-        yield component.problem("Neither Specification nor Specifications is given")
 
 
 @rule(

@@ -5,9 +5,12 @@ from __future__ import annotations
 import re
 from typing import Final
 
-_LOCAL_DISK: Final = re.compile(r"(g4dn|g5|g6e?|p4de?|p5\w*|trn\d\w*|i\d\w*|[a-z]\d+[a-z]*d[a-z]*)")
+# Amazon EC2 instance types guide: "Instance store specifications" of each category.
+_LOCAL_DISK: Final = re.compile(
+    r"(g5|gr?6f?|g6e|g7e|dl1|p4de?|p5\w*|p6e?-\w+|trn\d\w*|i\d\w*|[a-z]\d+[a-z]*d[a-z]*)"
+)
 _FAMILY: Final = re.compile(r"ml\.([a-z0-9-]+)\..+")
-_GPU: Final = re.compile(r"(p\d|g\d)")
+_GPU: Final = re.compile(r"(p\d|gr?\d)")
 _NEURON: Final = re.compile(r"(inf\d|trn\d)")
 
 

@@ -233,7 +233,8 @@ def image_in_region(model: Resource) -> Problems:
     "MD12",
     MODEL,
     fix="Give ModelDataUrl for one archive or ModelDataSource for anything else",
-    source="botocore ContainerDefinition.ModelDataSource",
+    source="botocore ContainerDefinition; unproven that CreateModel refuses both",
+    severity="warning",
 )
 def one_model_data(model: Resource) -> Problems:
     """A container takes its model data from one place."""
@@ -246,7 +247,10 @@ def one_model_data(model: Resource) -> Problems:
     "MD13",
     MODEL,
     fix="Give VpcConfig, or RepositoryAccessMode Platform with an image in ECR",
-    source="SageMaker developer guide: Use a Private Docker Registry for Real-Time Inference",
+    source=(
+        "SageMaker developer guide: Use a Private Docker Registry for Real-Time Inference "
+        "Containers (such models must be configured to connect to the registry's VPC)"
+    ),
 )
 def private_registry_has_vpc(model: Resource) -> Problems:
     """A model whose image comes through the VPC has a VPC."""

@@ -129,7 +129,8 @@ def no_key_for_local_disk(package: Resource) -> Problems:
     "MP08",
     MODEL_PACKAGE,
     fix="Give one of them: the algorithm brings its own inference specification",
-    source="SageMaker developer guide: Create a Model Package Resource",
+    source="botocore CreateModelPackage (one or the other); unproven that it refuses both",
+    severity="warning",
 )
 def specification_or_algorithm(package: Resource) -> Problems:
     """A model package has an inference specification or a source algorithm."""

@@ -404,7 +404,7 @@ def scripts_need_own_image(definition: Resource) -> Problems:
     "MM17",
     SCHEDULE,
     fix="Keep one of the schedules; an endpoint takes one schedule of each type",
-    source="SageMaker developer guide: Schedule monitoring jobs",
+    source="SageMaker developer guide: Schedule monitoring jobs; unproven that it is refused",
     severity="warning",
 )
 def one_schedule_for_definition(schedule: Resource) -> Problems:

@@ -30,7 +30,11 @@ def no_internet_needs_subnet(notebook: Resource) -> Problems:
     "NB02",
     NOTEBOOK,
     fix="Give both or neither",
-    source="botocore CreateNotebookInstance.SubnetId, SecurityGroupIds",
+    source=(
+        "botocore CreateNotebookInstance.SecurityGroupIds (of the subnet's VPC); unproven that "
+        "one alone is refused"
+    ),
+    severity="warning",
 )
 def subnet_with_groups(notebook: Resource) -> Problems:
     """A notebook in a subnet has security groups, and the other way round."""

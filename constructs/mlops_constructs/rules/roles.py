@@ -97,7 +97,11 @@ def sagemaker_may_assume(resource: Resource) -> Problems:
     EVENT_RULE,
     SCHEDULE,
     fix="Allow the service that starts the target sts:AssumeRole in AssumeRolePolicyDocument",
-    source="Amazon EventBridge user guide: Using IAM roles; Scheduler user guide: Execution role",
+    source=(
+        "EventBridge Scheduler user guide: Set up the execution role; Amazon EventBridge user "
+        "guide: Using IAM roles; unproven that a deployment fails, but nothing is started"
+    ),
+    severity="warning",
 )
 def events_may_assume(resource: Resource) -> Problems:
     """EventBridge, or Scheduler, may assume the role that it starts a target with."""

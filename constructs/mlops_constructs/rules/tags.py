@@ -59,7 +59,7 @@ def unique_keys(resource: Resource) -> Problems:
     "TG03",
     *SAGEMAKER_TYPES,
     fix="Use another prefix: aws: is reserved",
-    source="AWS General Reference: Tag naming limits and requirements",
+    source="Tagging AWS Resources user guide; github.com/aws/sagemaker-python-sdk#1362",
 )
 def reserved_keys(resource: Resource) -> Problems:
     """A tag key does not begin with aws:."""

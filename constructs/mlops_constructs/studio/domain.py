@@ -201,7 +201,9 @@ class SecureVpcDomain(Construct):
         self.roles = self._make_persona_roles(personas)
         scripts = Construct(self, "Scripts")
         self.lifecycle_configs = {
-            script.name: make_lifecycle_config(scripts, script, removal_policy=removal_policy)
+            script.name: make_lifecycle_config(
+                scripts, script, domain_name=domain_name, removal_policy=removal_policy
+            )
             for script in lifecycle_scripts
         }
         self.domain = self._make_domain(

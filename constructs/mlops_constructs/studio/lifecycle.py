@@ -54,10 +54,9 @@ class LifecycleScript:
         """The script in base64."""
         return base64.b64encode(self.script.encode()).decode()
 
-    @property
-    def config_name(self) -> str:
-        """The name with the hash."""
-        text = f"{self.app.value}\n{self.script}"
+    def config_name(self, domain_name: str) -> str:
+        """The name with the hash, which the domain is part of: names are unique in an account."""
+        text = f"{domain_name}\n{self.app.value}\n{self.script}"
         return f"{self.name}-{hashlib.sha256(text.encode()).hexdigest()[:_HASH]}"
 
 
@@ -100,20 +99,25 @@ def check_scripts(problems: Problems, scripts: Sequence[LifecycleScript]) -> Non
 
 
 def make_lifecycle_config(
-    scope: Construct, script: LifecycleScript, *, removal_policy: RemovalPolicy
+    scope: Construct,
+    script: LifecycleScript,
+    *,
+    domain_name: str,
+    removal_policy: RemovalPolicy,
 ) -> sagemaker.CfnStudioLifecycleConfig:
     """The resource of one script.
 
     Args:
         scope: The parent; the script's name is the id.
         script: The script.
+        domain_name: The domain that it belongs to.
         removal_policy: That of the domain: a domain that stays still refers to its scripts, and
             SageMaker does not delete a script in use. A replaced script is always deleted.
     """
     config = sagemaker.CfnStudioLifecycleConfig(
         scope,
         script.name,
-        studio_lifecycle_config_name=script.config_name,
+        studio_lifecycle_config_name=script.config_name(domain_name),
         studio_lifecycle_config_app_type=script.app.value,
         studio_lifecycle_config_content=script.content,
     )

@@ -129,8 +129,8 @@ def _environment(name: str) -> dict[str, str]:
     facts = instance.facts()
     if facts is None or instance.state() != "running":
         raise InstanceError(
-            f"Instance {name!r} is not running (looked in {instance.home}). Start it with `localcloud up`, "
-            "or set LOCALCLOUD_HOME to where it was started."
+            f"Instance {name!r} is not running (looked in {instance.home}). "
+            "Start it with `localcloud up`, or set LOCALCLOUD_HOME to where it was started."
         )
     return client_environment(facts.url, facts.region)
 

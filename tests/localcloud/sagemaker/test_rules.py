@@ -14,7 +14,7 @@ from tests.localcloud.support import Cloud, until
 
 IMAGE = "123456789012.dkr.ecr.us-east-1.amazonaws.com/image:1"
 INSTANCES = {"InstanceType": "ml.m5.large", "InitialInstanceCount": 1}
-SERVERLESS = {"ServerlessConfig": {"MemorySizeInMB": 2048, "MaxConcurrency": 5}}
+SERVERLESS: dict[str, Any] = {"ServerlessConfig": {"MemorySizeInMB": 2048, "MaxConcurrency": 5}}
 FEATURES: dict[str, Any] = {
     "FeatureGroupName": "customers",
     "RecordIdentifierFeatureName": "id",
@@ -28,7 +28,7 @@ FEATURES: dict[str, Any] = {
 CONTAINER: dict[str, Any] = {"Image": IMAGE, "Mode": "SingleModel"}
 
 
-def _config(cloud: Cloud, name: str = "config", **variant: Any) -> None:
+def _config(cloud: Cloud, name: str, **variant: Any) -> None:
     made = {"VariantName": "v", "ModelName": "model", **(variant or INSTANCES)}
     cloud.call("CreateEndpointConfig", EndpointConfigName=name, ProductionVariants=[made])
 
@@ -50,27 +50,26 @@ def model(cloud: Cloud) -> str:
 @pytest.mark.parametrize(
     ("rule", "operation", "request_"),
     [
-        ("FG08", "CreateFeatureGroup", {
+        ("FG09", "CreateFeatureGroup", {
             **FEATURES,
-            "RoleArn": "arn:aws:iam::123456789012:role/r",
             "OnlineStoreConfig": {"EnableOnlineStore": True, "StorageType": "InMemory"},
-            "OfflineStoreConfig": {"S3StorageConfig": {"S3Uri": "s3://bucket/prefix"}},
+            "ThroughputConfig": {
+                "ThroughputMode": "Provisioned",
+                "ProvisionedReadCapacityUnits": 1,
+                "ProvisionedWriteCapacityUnits": 1,
+            },
         }),
         ("TG02", "CreateFeatureGroup", {
             **FEATURES, "Tags": [{"Key": "a", "Value": "1"}, {"Key": "a", "Value": "2"}],
         }),
-        ("PL07", "CreatePipeline", {
+        ("PL09", "CreatePipeline", {
             "PipelineName": "p",
             "ClientRequestToken": "0" * 32,
             "RoleArn": "arn:aws:iam::123456789012:role/r",
             "PipelineDefinition": json.dumps({
                 "Version": "2020-12-01",
-                "Parameters": [],
-                "Steps": [{
-                    "Name": "S",
-                    "Type": "Fail",
-                    "Arguments": {"ErrorMessage": {"Get": "Parameters.Missing"}},
-                }],
+                "Parameters": [{"Name": "P", "Type": "Integer", "DefaultValue": "a"}],
+                "Steps": [{"Name": "S", "Type": "Fail", "Arguments": {"ErrorMessage": "x"}}],
             }),
         }),
         ("MD03", "CreateModel", {
@@ -86,8 +85,7 @@ def test_a_request_that_breaks_a_rule_is_refused(
 
 
 def test_nothing_is_kept_of_what_a_rule_refuses(cloud: Cloud, model: str) -> None:
-    bad = {**SERVERLESS, "ServerlessConfig": {"MemorySizeInMB": 2048, "MaxConcurrency": 5}}
-    variants = [{"VariantName": name, "ModelName": model, **bad} for name in "ab"]
+    variants = [{"VariantName": name, "ModelName": model, **SERVERLESS} for name in "ab"]
     refusal = _refused(
         cloud, "CreateEndpointConfig", EndpointConfigName="c", ProductionVariants=variants
     )
@@ -97,7 +95,7 @@ def test_nothing_is_kept_of_what_a_rule_refuses(cloud: Cloud, model: str) -> Non
 
 @pytest.mark.usefixtures("model")
 def test_an_endpoint_is_checked_together_with_its_configuration(cloud: Cloud) -> None:
-    _config(cloud, **SERVERLESS)
+    _config(cloud, "config", **SERVERLESS)
     rolling = {"MaximumBatchSize": {"Type": "CAPACITY_PERCENT", "Value": 50}}
     policy = {"RollingUpdatePolicy": {**rolling, "WaitIntervalInSeconds": 60}}
     refusal = _refused(
@@ -111,21 +109,19 @@ def test_an_endpoint_is_checked_together_with_its_configuration(cloud: Cloud) ->
 
 
 def test_a_serverless_variant_is_checked_together_with_its_model(cloud: Cloud) -> None:
-    network = {"SecurityGroupIds": ["sg-12345678"], "Subnets": ["subnet-12345678"]}
-    cloud.call(
-        "CreateModel", ModelName="model", PrimaryContainer=CONTAINER, VpcConfig=network
-    )
+    network = {"SecurityGroupIds": ["sg-12345678"], "Subnets": ["subnet-1", "subnet-2"]}
+    cloud.call("CreateModel", ModelName="model", PrimaryContainer=CONTAINER, VpcConfig=network)
     with pytest.raises(ServiceError, match="EC19"):
-        _config(cloud, **SERVERLESS)
+        _config(cloud, "config", **SERVERLESS)
 
 
 def test_updates_are_checked(cloud: Cloud) -> None:
     cloud.call("CreateFeatureGroup", **FEATURES)
     until(
-        lambda: cloud.call("DescribeFeatureGroup", FeatureGroupName="customers")[
-            "FeatureGroupStatus"
-        ]
-        == "Created"
+        lambda: (
+            cloud.call("DescribeFeatureGroup", FeatureGroupName="customers")["FeatureGroupStatus"]
+            == "Created"
+        )
     )
     addition = {"FeatureName": "is_deleted", "FeatureType": "String"}
     refusal = _refused(

@@ -133,7 +133,7 @@ class _Comparison:
     def __init__(
         self, type_name: str, schema: Mapping[str, Any], enums: dict[str, list[str]]
     ) -> None:
-        import botocore.session  # type: ignore[import-untyped]  # it ships without types
+        import botocore.session
 
         self._enums = enums
         self._schema = schema

@@ -1,8 +1,8 @@
 """What the service refuses beyond the shape of a request.
 
 ``before_store`` is the one place that every new or changed resource passes, after its shape was
-validated and before anything is kept. A rule engine over plain resources belongs here too, as one
-more function in ``_ALL_KINDS``.
+validated and before anything is kept: first the checks below, which know what exists, then the
+service rules.
 """
 
 from __future__ import annotations
@@ -14,13 +14,12 @@ from urllib.parse import urlsplit
 from botocore.exceptions import ClientError
 
 from localcloud.errors import invalid
-from localcloud.sagemaker import errors
+from localcloud.sagemaker import errors, rules
 from localcloud.sagemaker.kinds import kind
 from localcloud.sagemaker.service import SageMaker
 from localcloud.sagemaker.store import Json
 
 Check = Callable[[SageMaker, Json], None]
-KindCheck = Callable[[SageMaker, str, Json], None]
 
 
 def before_store(cloud: SageMaker, kind_name: str, data: Json) -> None:
@@ -31,8 +30,7 @@ def before_store(cloud: SageMaker, kind_name: str, data: Json) -> None:
     """
     for check in _BY_KIND.get(kind_name, ()):
         check(cloud, data)
-    for check_any in _ALL_KINDS:
-        check_any(cloud, kind_name, data)
+    rules.refuse(cloud, kind_name, data)
 
 
 def _variants_have_models(cloud: SageMaker, data: Json) -> None:
@@ -144,5 +142,3 @@ _BY_KIND: dict[str, tuple[Check, ...]] = {
     "TransformJob": (_job_has_model,),
     "UserProfile": (_belongs_to_domain,),
 }
-
-_ALL_KINDS: tuple[KindCheck, ...] = ()

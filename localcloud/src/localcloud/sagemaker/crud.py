@@ -66,7 +66,7 @@ def store_new(cloud: SageMaker, of: Kind, operation: str, request: Json) -> Reco
         # By ARN, not by name: names that differ only in case are the same resource.
         if cloud.store.by_arn(cloud.scope, arn, of.name):
             raise errors.existing(operation, of, name, arn)
-        checks.before_store(cloud, of.name, data)
+        checks.before_store(cloud, of.name, {**data, "Tags": request.get("Tags") or []})
         now = time.time()
         data |= {of.arn_member: arn, "CreationTime": now, "LastModifiedTime": now}
         lifecycle = LIFECYCLES.get(of.name)

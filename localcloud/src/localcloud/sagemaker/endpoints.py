@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 
 from localcloud.errors import invalid
-from localcloud.sagemaker import crud
+from localcloud.sagemaker import checks, crud
 from localcloud.sagemaker.deployments import Deployment, reason
 from localcloud.sagemaker.fleets import apply_weights, shown_config, start_fleet, weights_of
 from localcloud.sagemaker.kinds import kind
@@ -35,6 +35,7 @@ def update_endpoint(cloud: SageMaker, request: Json) -> Json:
     _refuse_unless_in_service(record)
     config = _config(cloud, request["EndpointConfigName"])
     _refuse_change_of_scaled_variant(cloud, record, config)
+    checks.before_store(cloud, "Endpoint", request)
     settings = request.get("DeploymentConfig")
     if request.get("RetainDeploymentConfig"):
         settings = record.hidden.get("deployment")

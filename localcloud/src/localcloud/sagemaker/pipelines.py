@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from localcloud.dag.definition import parse
 from localcloud.errors import ServiceError, invalid
-from localcloud.sagemaker import crud, errors
+from localcloud.sagemaker import checks, crud, errors
 from localcloud.sagemaker.adapters import EmulatorObjects
 from localcloud.sagemaker.kinds import kind
 from localcloud.sagemaker.service import SageMaker, operation
@@ -28,6 +28,7 @@ def update_pipeline(cloud: SageMaker, request: Json) -> Json:
     if "PipelineDefinition" in request or "PipelineDefinitionS3Location" in request:
         changes["PipelineDefinition"] = _with_body(cloud, request)["PipelineDefinition"]
     changes.pop("PipelineDefinitionS3Location", None)
+    checks.before_store(cloud, "Pipeline", {**record.data, **changes})
     cloud.touch(record, **changes)
     return record.data
 
