@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from aws_cdk import aws_ec2 as ec2
 
@@ -24,7 +25,7 @@ class JobNetwork:
         default_factory=lambda: ec2.SubnetSelection(subnet_type=ec2.SubnetType.PRIVATE_ISOLATED)
     )
 
-    @property
+    @cached_property
     def subnet_ids(self) -> list[str]:
         """The ids of the selected subnets."""
         selection = self.subnets
@@ -37,7 +38,7 @@ class JobNetwork:
             subnet_type=selection.subnet_type,
         ).subnet_ids
 
-    @property
+    @cached_property
     def security_group_ids(self) -> list[str]:
         """The ids of the security groups."""
         return [group.security_group_id for group in self.security_groups]

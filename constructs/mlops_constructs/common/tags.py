@@ -46,10 +46,11 @@ class CostTags:
 
     def apply_to(self, scope: Construct) -> None:
         """Tag everything below ``scope`` that can take a new tag without being replaced."""
+        tags = Tags.of(scope)
         for name, value in (
             ("Project", self.project),
             ("Team", self.team),
             ("Environment", self.environment),
             ("CostCenter", self.cost_center),
         ):
-            Tags.of(scope).add(name, value, exclude_resource_types=list(UNTAGGED))
+            tags.add(name, value, exclude_resource_types=list(UNTAGGED))
