@@ -92,16 +92,17 @@ test: setup setup-sdk ## Run all tests
 	@$(BIN)/python tools/run_tests.py
 
 .PHONY: fuzz
-fuzz: setup ## Try thousands of random uses of every construct (FUZZ=2000)
-	MLOPS_FUZZ_EXAMPLES=$(or $(FUZZ),2000) $(BIN)/python -m pytest -q tests/properties
+fuzz: setup ## Try thousands of random uses of every construct, and hostile templates (FUZZ=2000; SEED=1 repeats a run)
+	MLOPS_FUZZ_EXAMPLES=$(or $(FUZZ),2000) $(BIN)/python -m pytest -q -n auto --dist worksteal $(if $(SEED),--hypothesis-seed=$(SEED)) tests/properties tests/rules/test_hostile.py
 
 .PHONY: check
-check: setup setup-sdk ## Lint and type-check everything
+check: setup setup-sdk ## Lint, type-check, and see that generated tables are current
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	cd localcloud && .venv/bin/mypy
 	cd $(CURDIR)/pipeline_code && .venv/bin/mypy
+	cd $(CURDIR) && $(BIN)/python -m pytest -q tests/rules/test_reference.py
 
 .PHONY: format
 format: .venv/.ready ## Format the code and mend what the linter can mend

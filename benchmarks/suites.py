@@ -132,6 +132,37 @@ def _rules_lines(found: Result) -> Iterator[Line]:
     )
 
 
+def _ingestion(quick: bool) -> Result:
+    from benchmarks import ingestion
+
+    with tempfile.TemporaryDirectory(prefix="bench-") as work:
+        return ingestion.measure(Path(work), rounds=1 if quick else 3)
+
+
+def _ingestion_lines(found: Result) -> Iterator[Line]:
+    yield _compared("ingestion: library / SageMaker SDK", found["to sdk"], 0.5)
+    yield _compared("ingestion: library / SDK, BatchWriteRecord", found["to sdk in batches"], None)
+    small, large = found["memory"]["small"], found["memory"]["large"]
+    yield Line(
+        "ingestion: memory, file of tenfold size",
+        round(large["peak MiB"] / small["peak MiB"], 3),
+        1.1,
+        f"{large['peak MiB']} MiB for {large['file MiB']} MiB / "
+        f"{small['peak MiB']} MiB for {small['file MiB']} MiB",
+    )
+
+
+def _training_set(quick: bool) -> Result:
+    from benchmarks import training_set
+
+    with tempfile.TemporaryDirectory(prefix="bench-") as work:
+        return training_set.measure(Path(work), rounds=1 if quick else 3)
+
+
+def _training_set_lines(found: Result) -> Iterator[Line]:
+    yield _compared("training set: generated SQL / ASOF join", found["to asof"], 1.1)
+
+
 SUITES: dict[str, Suite] = {
     "synth": Suite(
         _synth,
@@ -150,5 +181,16 @@ SUITES: dict[str, Suite] = {
         "in the local cloud, training started by AWS's toolkit as there.",
     ),
     "rules": Suite(_rules, _rules_lines, "Fresh processes, one template of 500 resources."),
+    "ingestion": Suite(
+        _ingestion,
+        _ingestion_lines,
+        "8 calls under way on either side, 2,000 rows; imports do not count. The local cloud that "
+        "answers shares the cores. The SDK writes single records unless it is told otherwise.",
+    ),
+    "training-set": Suite(
+        _training_set,
+        _training_set_lines,
+        "10 million records, a million labels, DuckDB; both results are the same rows.",
+    ),
 }
 """In the order in which they run."""

@@ -153,6 +153,9 @@ class Cdk:
 
 def _reason(log: Path) -> str:
     lines = [line.strip() for line in log.read_text(encoding="utf-8").splitlines()]
+    resources = [line for line in lines if "CREATE_FAILED" in line or "UPDATE_FAILED" in line]
+    if resources:
+        return resources[0]
     reasons = [line for line in lines if "❌" in line or "rror:" in line or "FAILED" in line]
     return (reasons or lines or ["it printed nothing"])[-1]
 

@@ -21,7 +21,6 @@ from demo.roc import draw_roc
 DATA = ROOT / "pipeline_code" / "census_income" / "data" / "adult.csv.gz"
 _PREDICTIONS = 200
 _SHOWN = 5
-_EVENT_TIME = "2026-01-01T00:00:00Z"
 
 
 def upload_data(cloud: Cloud, outputs: dict[str, str]) -> str:
@@ -32,12 +31,24 @@ def upload_data(cloud: Cloud, outputs: dict[str, str]) -> str:
     return f"s3://{bucket}/{key}"
 
 
-def run_pipeline(cloud: Cloud, outputs: dict[str, str], data: str) -> str:
-    """Start the deployed pipeline and watch it; returns the execution's ARN."""
+def run_pipeline(
+    cloud: Cloud, outputs: dict[str, str], data: str, *, min_auc: float | None = None
+) -> str:
+    """Start the deployed pipeline and watch it; returns the execution's ARN.
+
+    Args:
+        cloud: Where it is deployed.
+        outputs: Of the deployment.
+        data: The URI of the input data.
+        min_auc: What a model must reach to be registered; by default what the pipeline says.
+    """
     sagemaker = cloud.client("sagemaker")
     execution = sagemaker.start_pipeline_execution(
         PipelineName=outputs["PipelineName"],
-        PipelineParameters=[{"Name": "InputDataUri", "Value": data}],
+        PipelineParameters=[
+            {"Name": "InputDataUri", "Value": data},
+            *([] if min_auc is None else [{"Name": "MinAuc", "Value": str(min_auc)}]),
+        ],
     )["PipelineExecutionArn"]
     shown: set[str] = set()
 
@@ -162,25 +173,6 @@ def predict(cloud: Cloud, outputs: dict[str, str]) -> None:
         f"p50 {statistics.median(latencies):.1f} ms, "
         f"p99 {latencies[int(len(latencies) * 0.99) - 1]:.1f} ms"
     )
-
-
-def keep_features(cloud: Cloud, outputs: dict[str, str]) -> None:
-    """Put a few people into the feature store and read one back."""
-    group = outputs["FeatureGroupName"]
-    described = cloud.client("sagemaker").describe_feature_group(FeatureGroupName=group)
-    known = {feature["FeatureName"] for feature in described["FeatureDefinitions"]}
-    store = cloud.client("sagemaker-featurestore-runtime")
-    for number, (row, _) in zip(range(_SHOWN), _test_rows(), strict=False):
-        values = row | {"person_id": f"p{number}", "event_time": _EVENT_TIME}
-        record = [
-            {"FeatureName": name, "ValueAsString": value}
-            for name, value in values.items()
-            if name in known
-        ]
-        store.put_record(FeatureGroupName=group, Record=record)
-    found = store.get_record(FeatureGroupName=group, RecordIdentifierValueAsString="p0")
-    values = {value["FeatureName"]: value["ValueAsString"] for value in found["Record"]}
-    detail(f"{_SHOWN} records put, p0 read back: {values['age']} years, {values['education']}")
 
 
 def look_for_drift(cloud: Cloud, outputs: dict[str, str]) -> None:

@@ -87,6 +87,7 @@ class DataStack(PlatformStack):
             lock=FeatureLock(_LOCKS / f"{features}.lock.json"),
             destroy_data=environment.destroy_data,
         )
+        self.features.add_alarms(topic=ground.alerts)
         CfnOutput(self, "DataBucketName", value=self.data.bucket_name)
         CfnOutput(self, "ArtifactsBucketName", value=self.artifacts.bucket_name)
         CfnOutput(self, "FeatureGroupName", value=self.features.feature_group_name)

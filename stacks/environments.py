@@ -70,6 +70,10 @@ class Environment:
         notify: Addresses told about alarms, failures and releases.
         destroy_data: Whether deleting a stack deletes its data. Never in prod.
         users: Studio user profiles, name to persona.
+        monthly_budget: What everything with the environment's tag may cost in a month, in USD;
+            ``mlops-constructs cost`` says what stands.
+        serving_hours: Hours, UTC, between which the endpoint stands on working days, such as
+            ``(7, 19)``; None for always. Never in prod.
     """
 
     name: str
@@ -91,6 +95,8 @@ class Environment:
     notify: tuple[str, ...] = ()
     destroy_data: bool = False
     users: Mapping[str, str] = field(default_factory=dict)
+    monthly_budget: int
+    serving_hours: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
         problems = Problems(f"environment {self.name!r}")
@@ -150,6 +156,20 @@ class Environment:
             got=(self.serving_count, self.serving_most),
             allowed="1 <= serving_count <= serving_most",
             instead="Raise serving_most or lower serving_count.",
+        )
+        problems.check(
+            self.monthly_budget > 0,
+            "monthly_budget",
+            got=self.monthly_budget,
+            allowed="more than 0",
+            instead="Write what a month may cost, in USD.",
+        )
+        problems.check(
+            self.serving_hours is None or self.name != "prod",
+            "serving_hours",
+            got=self.serving_hours,
+            allowed="None in prod",
+            instead="Customers ask at night too: leave it out.",
         )
         problems.check(
             self.log_days in LOG_RETENTION,
@@ -212,6 +232,8 @@ ENVIRONMENTS: tuple[Environment, ...] = (
         log_days=30,
         destroy_data=True,
         users={"ana": "data-scientist", "ben": "ml-engineer"},
+        monthly_budget=600,
+        serving_hours=(7, 19),
     ),
     Environment(
         name="staging",
@@ -224,6 +246,7 @@ ENVIRONMENTS: tuple[Environment, ...] = (
         bake_minutes=5,
         log_days=90,
         users={"ben": "ml-engineer"},
+        monthly_budget=800,
     ),
     Environment(
         name="prod",
@@ -241,6 +264,7 @@ ENVIRONMENTS: tuple[Environment, ...] = (
         log_days=365,
         notify=("ml-oncall@example.com",),
         users={"ben": "ml-engineer"},
+        monthly_budget=2500,
     ),
 )
 

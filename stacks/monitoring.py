@@ -1,4 +1,4 @@
-"""Monitoring: drift of what the endpoint is asked, and one dashboard for model and pipeline."""
+"""Monitoring: drift of what the endpoint is asked, and one dashboard for all that runs."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from stacks.network import NetworkStack
 from stacks.serving import CAPTURE_PREFIX, ServingStack
 from stacks.training import TrainingStack
 
-_HALF = 12
+_HALF, _QUARTER = 12, 6
 
 
 class MonitoringStack(PlatformStack):
@@ -27,7 +27,7 @@ class MonitoringStack(PlatformStack):
 
     Attributes:
         monitor: Compares what was asked with what the model was trained on.
-        dashboard: Traffic, errors, latency, training and drift on one page.
+        dashboard: Traffic, errors, latency, training, drift and features on one page.
     """
 
     def __init__(
@@ -66,13 +66,13 @@ class MonitoringStack(PlatformStack):
             encryption_key=ground.key,
             topic=ground.alerts,
         )
-        self.dashboard = self._make_dashboard(training, serving)
+        self.dashboard = self._make_dashboard(data, training, serving)
         made = self.monitor.open_monitor
         if made is not None:
             CfnOutput(self, "MonitorPipelineName", value=made.pipeline_name)
 
     def _make_dashboard(
-        self, training: TrainingStack, serving: ServingStack
+        self, data: DataStack, training: TrainingStack, serving: ServingStack
     ) -> cloudwatch.Dashboard:
         endpoint, pipeline, monitor = serving.endpoint, training.pipeline, self.monitor
         day = Duration.days(1)
@@ -110,6 +110,7 @@ class MonitoringStack(PlatformStack):
                         pipeline.metric_failed(period=day),
                     ),
                 ],
+                data.features.widgets(width=_QUARTER),
             ],
         )
 

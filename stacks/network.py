@@ -9,6 +9,7 @@ from mlops_constructs import NetworkFeature, NewVpc, PrivateNetwork
 from mlops_constructs.common.encryption import allow_publishers
 from mlops_constructs.common.errors import Problems
 from mlops_constructs.common.removal import data_removal_policy
+from mlops_constructs.delivery.budget import allow_budgets
 from stacks.base import PlatformStack, Setting, retention
 
 
@@ -33,8 +34,11 @@ class NetworkStack(PlatformStack):
             removal_policy=data_removal_policy(self, problems, environment.destroy_data),
         )
         problems.raise_if_any()
-        allow_publishers(self.key, "cloudwatch.amazonaws.com", "events.amazonaws.com")
+        allow_publishers(
+            self.key, "budgets.amazonaws.com", "cloudwatch.amazonaws.com", "events.amazonaws.com"
+        )
         self.alerts = sns.Topic(self, "Alerts", master_key=self.key, enforce_ssl=True)
+        allow_budgets(self.alerts)
         for address in environment.notify:
             self.alerts.add_subscription(subscriptions.EmailSubscription(address))
         self.network = PrivateNetwork(

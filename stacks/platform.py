@@ -13,6 +13,7 @@ from mlops_constructs import CloudFormationRules, ServiceRules
 from stacks.base import Setting
 from stacks.data import DataStack
 from stacks.environments import Environment
+from stacks.governance import GovernanceStack
 from stacks.monitoring import MonitoringStack
 from stacks.network import NetworkStack
 from stacks.serving import ServingStack
@@ -33,6 +34,7 @@ class Platform:
     serving: ServingStack
     monitoring: MonitoringStack
     studio: StudioStack
+    governance: GovernanceStack
 
 
 def new_app(*, outdir: Path | None = None, **context: Any) -> cdk.App:
@@ -73,4 +75,13 @@ def build_platform(
         app, setting, ground=network, data=data, training=training, serving=serving
     )
     studio = StudioStack(app, setting, ground=network, data=data, training=training)
-    return Platform(network, data, training, serving, monitoring, studio)
+    governance = GovernanceStack(
+        app,
+        setting,
+        ground=network,
+        training=training,
+        serving=serving,
+        monitoring=monitoring,
+        watched=(network, data, training, serving, monitoring, studio),
+    )
+    return Platform(network, data, training, serving, monitoring, studio, governance)

@@ -10,6 +10,7 @@ from mlops_constructs import (
     BlueGreenEndpoint,
     Canary,
     DataCapture,
+    EndpointHours,
     Instances,
     ModelRelease,
     framework_image,
@@ -90,6 +91,9 @@ class ServingStack(PlatformStack):
             encryption_key=ground.key,
             notify=ground.alerts,
         )
+        if environment.serving_hours is not None:
+            start, stop = environment.serving_hours
+            EndpointHours(self, "Hours", endpoint=self.endpoint, start_hour=start, stop_hour=stop)
         CfnOutput(self, "EndpointName", value=self.endpoint.endpoint_name)
         CfnOutput(
             self, "ReleaseStateMachineArn", value=self.release.state_machine.state_machine_arn

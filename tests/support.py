@@ -8,7 +8,12 @@ from typing import Any, cast
 
 import aws_cdk as cdk
 from aws_cdk import assertions
-from cdk_nag import AwsSolutionsChecks, NIST80053R5Checks
+from cdk_nag import (
+    AwsSolutionsChecks,
+    HIPAASecurityChecks,
+    NIST80053R5Checks,
+    PCIDSS321Checks,
+)
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -34,12 +39,21 @@ def resources_of(stack: cdk.Stack, resource_type: str) -> dict[str, Any]:
     return cast("dict[str, Any]", template_of(stack).find_resources(resource_type))
 
 
-def nag_findings(scope: cdk.Stack | cdk.App) -> list[str]:
-    """Unacknowledged findings of AwsSolutions and NIST 800-53 r5, a line each, with paths."""
+def nag_findings(scope: cdk.Stack | cdk.App, *, regulated: bool = False) -> list[str]:
+    """Unacknowledged findings of AwsSolutions and NIST 800-53 r5, a line each, with paths.
+
+    Args:
+        scope: What is checked.
+        regulated: Check HIPAA Security and PCI DSS 3.2.1, too.
+    """
     cdk.App.of(scope).synth()  # type: ignore[union-attr]  # a stack of a test is always in an app
     return sorted(
         f"{violation.rule_name}: "
         + ", ".join(str(found.construct_path) for found in violation.violating_resources)
-        for pack in (AwsSolutionsChecks(scope), NIST80053R5Checks(scope))
+        for pack in (
+            AwsSolutionsChecks(scope),
+            NIST80053R5Checks(scope),
+            *((HIPAASecurityChecks(scope), PCIDSS321Checks(scope)) if regulated else ()),
+        )
         for violation in pack.validate_scope(scope).violations
     )

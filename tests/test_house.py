@@ -12,7 +12,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 LIBRARY = ROOT / "constructs" / "mlops_constructs"
-CAPABILITIES = ("feature_store", "training", "serving", "monitoring", "studio")
+CAPABILITIES = ("feature_store", "training", "serving", "monitoring", "studio", "delivery")
 
 
 def test_constructs_is_never_a_package() -> None:
@@ -30,7 +30,10 @@ def test_constructs_of_pypi_is_the_one_that_is_imported() -> None:
     "module",
     [
         "mlops_constructs",
+        "mlops_constructs.access.matrix",
+        "mlops_constructs.cost",
         "mlops_constructs.impact",
+        "mlops_constructs.reach",
         "mlops_constructs.rules",
         "mlops_constructs.runtime",
     ],
@@ -72,7 +75,7 @@ def test_capabilities_do_not_import_one_another(capability: str) -> None:
         assert not crossing, f"{path.relative_to(ROOT)} imports {crossing}"
 
 
-@pytest.mark.parametrize("floor", ["common", "rules", "impact"])
+@pytest.mark.parametrize("floor", ["common", "rules", "impact", "cost", "access", "reach"])
 def test_lower_floors_do_not_import_higher_ones(floor: str) -> None:
     higher = tuple(f"mlops_constructs.{name}" for name in CAPABILITIES)
     if floor != "common":

@@ -48,6 +48,26 @@ COMMANDS: Final = (
         "say what deploying a change would do to deployed resources",
         "mlops_constructs.impact.command",
     ),
+    Command(
+        "cost",
+        "say what templates cost while nobody uses them",
+        "mlops_constructs.cost.command",
+    ),
+    Command(
+        "access",
+        "say what each role may do, as a table, from templates alone",
+        "mlops_constructs.access.command",
+    ),
+    Command(
+        "scp",
+        "print the service control policy that holds an organization to the guards",
+        "mlops_constructs.access.service_control",
+    ),
+    Command(
+        "reach",
+        "say by which VPC endpoint each role reaches the AWS APIs that it calls",
+        "mlops_constructs.reach.command",
+    ),
 )
 
 

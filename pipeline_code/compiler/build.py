@@ -60,7 +60,8 @@ def compile_use_case(folder: Path) -> Compiled:
         session = offline_session(sentinels.bucket("artifacts"))
         context = Context(folder=folder, session=session, sentinels=sentinels)
         raw = _build(source, context)
-    cleaned: Any = postpass.clean(json.loads(raw))
+        cleaned: Any = postpass.clean(json.loads(raw))
+        postpass.name_check_images(cleaned, context)
     text = lock.to_text(cleaned)
     if found := validate.problems(cleaned, characters=len(text)):
         raise CompileError(

@@ -90,6 +90,38 @@ class Context:
         """The name of the group that model versions are registered in."""
         return self._sentinels.model_package_group()
 
+    def function(self, name: str) -> str:
+        """The ARN of a Lambda function; ``functions`` of the construct says which.
+
+        Args:
+            name: What the construct calls it: lower-case letters, digits and inner hyphens.
+        """
+        return self._sentinels.function(name)
+
+    def queue(self, name: str) -> str:
+        """The URL of an SQS queue for callbacks; ``queues`` of the construct says which.
+
+        Args:
+            name: What the construct calls it, as in `function`.
+        """
+        return self._sentinels.queue(name)
+
+    def emr_role(self, name: str) -> str:
+        """The ARN of a role for EMR or EMR Serverless; ``emr_roles`` of the construct says which.
+
+        Args:
+            name: What the construct calls it, as in `function`.
+        """
+        return self._sentinels.emr_role(name)
+
+    def value(self, name: str) -> str:
+        """Anything else that a deployment knows, such as the id of an EMR cluster.
+
+        Args:
+            name: ``bindings={"value.<name>": …}`` of the construct gives it its value.
+        """
+        return self._sentinels.value(name)
+
     def image(self, framework: str, *, version: str) -> str:
         """The URI of a framework's container image.
 
@@ -159,7 +191,8 @@ def _find_image(framework: str, version: str) -> Image:
     if not re.fullmatch(r"[a-z0-9-]+", framework) or not source.is_file():
         raise CompileError(f"The SDK has no list of images named '{framework}'.")
     scopes = json.loads(source.read_text(encoding="utf-8"))
-    versions = scopes.get("training", scopes).get("versions", {})
+    scope = next((name for name in ("training", "processing") if name in scopes), None)
+    versions = scopes.get(scope, scopes).get("versions", {})
     if version not in versions:
         raise CompileError(
             f"The SDK knows no {framework} image of version '{version}'. "
@@ -170,20 +203,20 @@ def _find_image(framework: str, version: str) -> Image:
         framework=framework,
         version=version,
         repository=found["repository"],
-        tag=_tag(framework, version, region=min(found["registries"])),
+        tag=_tag(framework, version, scope=scope, region=min(found["registries"])),
         registries=dict(sorted(found["registries"].items())),
     )
 
 
-def _tag(framework: str, version: str, *, region: str) -> str:
-    """The image's tag: the SDK has rules of its own for it (processor, Python version)."""
+def _tag(framework: str, version: str, *, scope: str | None, region: str) -> str:
+    """The image's tag, or none: the SDK has rules of its own (processor, Python version)."""
     from sagemaker.core import image_uris
 
     uri: str = image_uris.retrieve(
         framework,
         region=region,
         version=version,
-        image_scope="training",
+        image_scope=scope,
         instance_type="ml.m5.large",
     )
-    return uri.rpartition(":")[2]
+    return uri.partition(":")[2]

@@ -6,14 +6,21 @@
   and ``SAGEMAKER_REGION``, the region of the machine that compiled.
 - Empty groups of a registered model's metrics.
 - The order of ``DependsOn``, which comes from a set.
+- The name of a check's job: the SDK writes a placeholder, and Pipelines names jobs itself.
+
+The container image of a native check is put in as a sentinel, as the SDK takes the one of the
+region that it believes to be in; AWS has one such image per region and service.
 
 Network, encryption and isolation settings are refused rather than taken out: the CDK construct
 TrainingPipeline sets them on every job, from one place.
 """
 
-from typing import TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from pipeline_code.compiler.errors import CompileError
+
+if TYPE_CHECKING:
+    from pipeline_code.compiler.context import Context
 
 # JSON as json.loads returns it. mypy has no recursive check worth its noise on mutations.
 Json: TypeAlias = "dict[str, Json] | list[Json] | str | int | float | bool | None"
@@ -28,6 +35,30 @@ OWNED_BY_THE_CONSTRUCT = frozenset(
         "VpcConfig",
     }
 )
+
+
+# Step type of a native check -> the SDK's list of images, and the version in it.
+_CHECK_IMAGES = {"QualityCheck": ("model-monitor", ""), "ClarifyCheck": ("clarify", "1.0")}
+
+
+def name_check_images(steps: Any, context: "Context") -> None:
+    """Put the sentinels of AWS's images into native checks, and leave the naming of jobs out.
+
+    Args:
+        steps: A cleaned definition, or a part of it; changed in place.
+        context: Who hands out sentinels.
+    """
+    if isinstance(steps, list):
+        for item in steps:
+            name_check_images(item, context)
+    elif isinstance(steps, dict):
+        if steps.get("Type") in _CHECK_IMAGES and "Name" in steps:
+            arguments = steps["Arguments"]
+            framework, version = _CHECK_IMAGES[steps["Type"]]
+            arguments["AppSpecification"]["ImageUri"] = context.image(framework, version=version)
+            arguments.pop("ProcessingJobName", None)
+        for item in steps.values():
+            name_check_images(item, context)
 
 
 def clean(definition: Json) -> Json:

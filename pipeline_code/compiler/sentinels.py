@@ -11,6 +11,10 @@ construct puts a token in its place:
 | ``{{code.<bundle>.uri}}`` | the S3 URI of a code bundle, one .tar.gz object |
 | ``{{code.<bundle>.file}}`` | that object's file name, as a job finds it in its input folder |
 | ``{{model_package_group}}`` | the name of the model package group |
+| ``{{function.<name>}}`` | the ARN of a Lambda function |
+| ``{{queue.<name>}}`` | the URL of an SQS queue |
+| ``{{emr_role.<name>}}`` | the ARN of a role that EMR or EMR Serverless works with |
+| ``{{value.<name>}}`` | anything else: what the construct's ``bindings`` say |
 
 While the SDK builds, each is represented by a stand-in of the right shape: the SDK parses role
 ARNs and S3 URIs, and botocore's patterns and length limits then check realistic values.
@@ -23,6 +27,7 @@ from pipeline_code.compiler.errors import CompileError
 ROLES = ("processing", "training", "model")
 BUCKETS = ("artifacts", "data")
 SENTINEL = re.compile(r"\{\{(.*?)\}\}")
+_NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 
 # An account number that AWS never hands out, and a region that no image list knows.
 _ACCOUNT = "000000000000"
@@ -64,6 +69,26 @@ class Sentinels:
         """The stand-in for the name of the model package group."""
         return self._add("model_package_group", f"{_MARK}-model-package-group")
 
+    def function(self, name: str) -> str:
+        """The stand-in for the ARN of a Lambda function."""
+        arn = f"arn:aws:lambda:{_REGION}:{_ACCOUNT}:function:{_MARK}-{_named(name)}"
+        return self._add(f"function.{name}", arn)
+
+    def queue(self, name: str) -> str:
+        """The stand-in for the URL of an SQS queue."""
+        url = f"https://sqs.{_REGION}.amazonaws.com/{_ACCOUNT}/{_MARK}-{_named(name)}"
+        return self._add(f"queue.{name}", url)
+
+    def emr_role(self, name: str) -> str:
+        """The stand-in for the ARN of a role that EMR or EMR Serverless works with."""
+        return self._add(
+            f"emr_role.{name}", f"arn:aws:iam::{_ACCOUNT}:role/{_MARK}-emr-{_named(name)}"
+        )
+
+    def value(self, name: str) -> str:
+        """The stand-in for something that only the construct's caller knows."""
+        return self._add(f"value.{name}", f"{_MARK}-value-{_named(name)}")
+
     def substitute(self, text: str) -> str:
         """Put the sentinels where the stand-ins are.
 
@@ -79,7 +104,7 @@ class Sentinels:
                 f"'{{{{{name}}}}}' is written into the pipeline by hand. "
                 "Take place-holders from the context instead: context.role(...), "
                 "context.bucket(...), context.image(...), context.bundle(...), "
-                "context.model_package_group()."
+                "context.model_package_group(), context.value(...)."
             )
         # Longest first: one stand-in may be the beginning of another.
         for name, stand_in in sorted(self._stand_ins.items(), key=lambda item: -len(item[1])):
@@ -97,6 +122,15 @@ class Sentinels:
     def _add(self, name: str, stand_in: str) -> str:
         self._stand_ins[name] = stand_in
         return stand_in
+
+
+def _named(name: str) -> str:
+    if not _NAME.fullmatch(name):
+        raise CompileError(
+            f"Place-holder '{name}': use lower-case letters, digits and inner hyphens, such as "
+            "'notify-team'."
+        )
+    return name
 
 
 def _require(name: str, allowed: tuple[str, ...], kind: str) -> None:

@@ -28,24 +28,30 @@ _TYPES: dict[str, type | tuple[type, ...]] = {
 
 
 def problems(
-    arguments: Any, *, call: str, where: str, optional: Collection[str] = ()
+    arguments: Any,
+    *,
+    call: str,
+    where: str,
+    optional: Collection[str] = (),
+    service: str = "sagemaker",
 ) -> Iterator[str]:
     """What the call would refuse, one sentence each.
 
     Args:
         arguments: The input, as JSON.
-        call: Name of the SageMaker operation, such as "CreateTrainingJob".
+        call: Name of the service's operation, such as "CreateTrainingJob".
         where: What to call the input in the sentences.
         optional: Required members that somebody else fills in.
+        service: Whose operation it is, by botocore's name.
     """
-    shape = _service().operation_model(call).input_shape
+    shape = _service(service).operation_model(call).input_shape
     yield from _check(arguments, shape, where, optional)
 
 
 @functools.cache
-def _service() -> botocore.model.ServiceModel:
+def _service(name: str) -> botocore.model.ServiceModel:
     loader = botocore.loaders.create_loader()
-    return botocore.model.ServiceModel(loader.load_service_model("sagemaker", "service-2"))
+    return botocore.model.ServiceModel(loader.load_service_model(name, "service-2"))
 
 
 def _check(value: Any, shape: Any, where: str, optional: Collection[str] = ()) -> Iterator[str]:

@@ -28,7 +28,30 @@ _CALLS = {
     "AutoML": ("CreateAutoMLJobV2", {"AutoMLJobName"}),
     "Model": ("CreateModel", {"ModelName"}),
     "RegisterModel": ("CreateModelPackage", set[str]()),
+    "QualityCheck": ("CreateProcessingJob", {"ProcessingJobName"}),
+    "ClarifyCheck": ("CreateProcessingJob", {"ProcessingJobName"}),
 }
+# What is in a part of the arguments of EMR's steps: service, call, members that Pipelines fills in.
+_EMR_PARTS = {
+    ("EMR", "ClusterConfig"): ("emr", "RunJobFlow", {"Name"}),
+    ("EMRServerless", "ApplicationConfig"): (
+        "emr-serverless",
+        "CreateApplication",
+        {"clientToken"},
+    ),
+    # Pipelines puts in the id of an application that it makes.
+    ("EMRServerless", "JobConfig"): (
+        "emr-serverless",
+        "StartJobRun",
+        {"applicationId", "clientToken"},
+    ),
+}
+# Exactly one of these says where EMR's step runs.
+_EMR_PLACES = {
+    "EMR": ("ClusterId", "ClusterConfig"),
+    "EMRServerless": ("ApplicationId", "ApplicationConfig"),
+}
+_EMR_REQUIRED = {"EMR": ("StepConfig",), "EMRServerless": ("ExecutionRoleArn", "JobConfig")}
 # The step's own code defines the arguments.
 _FREE = frozenset({"Lambda", "Callback"})
 _CONDITIONS = {
@@ -38,7 +61,8 @@ _CONDITIONS = {
     "LessThan": ("LeftValue", "RightValue"),
     "LessThanOrEqualTo": ("LeftValue", "RightValue"),
     "In": ("QueryValue", "Values"),
-    "Not": ("Expression",),
+    # Version 3 of the SDK writes Condition here, version 2 wrote Expression.
+    "Not": ("Condition",),
     "Or": ("Conditions",),
 }
 # The execution variables of the developer guide ("Execution variables").
@@ -116,18 +140,45 @@ def _step_problems(step: Json) -> Iterator[str]:
         yield from shapes.problems(arguments, call=call, where=where, optional=filled_in)
     elif kind == "Condition":
         for condition in arguments.get("Conditions", []):
-            members = _CONDITIONS.get(condition.get("Type"))
-            if members is None or any(member not in condition for member in members):
-                yield f"{where}: condition {condition} isn't one of {', '.join(_CONDITIONS)}."
+            yield from _condition_problems(where, condition)
     elif kind == "Fail":
         if not arguments.get("ErrorMessage"):
             yield f"{where}: a Fail step needs an ErrorMessage that says why."
+    elif kind in _EMR_PLACES:
+        yield from _emr_problems(where, kind, arguments)
     elif kind not in _FREE:
         yield (
             f"{where}: no check is known for a step of type {kind}; "
-            f"known: {', '.join(sorted({*_CALLS, *_FREE, 'Condition', 'Fail'}))}. "
+            f"known: {', '.join(sorted({*_CALLS, *_FREE, *_EMR_PLACES, 'Condition', 'Fail'}))}. "
             "Add one to pipeline_code/compiler/validate.py."
         )
+
+
+def _condition_problems(where: str, condition: Json) -> Iterator[str]:
+    members = _CONDITIONS.get(condition.get("Type"))
+    if members is None or any(member not in condition for member in members):
+        yield f"{where}: condition {condition} isn't one of {', '.join(_CONDITIONS)}."
+        return
+    if condition["Type"] in ("Not", "Or"):
+        inner = condition[members[0]]
+        for one in inner if isinstance(inner, list) else [inner]:
+            yield from _condition_problems(where, one)
+
+
+def _emr_problems(where: str, kind: str, arguments: Json) -> Iterator[str]:
+    places = _EMR_PLACES[kind]
+    if len(arguments.keys() & set(places)) != 1:
+        yield f"{where}: give exactly one of {' and '.join(places)}."
+    for member in _EMR_REQUIRED[kind]:
+        if member not in arguments:
+            yield f"{where}.{member} is missing."
+    for member, value in arguments.items():
+        if (kind, member) in _EMR_PARTS:
+            service, call, filled_in = _EMR_PARTS[kind, member]
+            path = f"{where}.{member}"
+            yield from shapes.problems(
+                value, call=call, where=path, optional=filled_in, service=service
+            )
 
 
 def _reference_problems(

@@ -5,7 +5,10 @@ The tests build on one another, as the life of a model does; they run in the ord
 
 from __future__ import annotations
 
+import csv
+import io
 import json
+import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from demo import story
+from demo import features, story
 from demo.cloud import Cdk, Cloud, local_cloud
 from demo.errors import DemoError
 
@@ -211,8 +214,21 @@ def test_bad_requests_are_the_callers_fault(cloud: Cloud, outputs: Outputs) -> N
     assert 400 <= error.value.response["OriginalStatusCode"] < 500
 
 
-def test_features_can_be_put_and_read(cloud: Cloud, outputs: Outputs) -> None:
-    story.keep_features(cloud, outputs)
+def test_features_become_a_training_set_without_the_future(
+    cloud: Cloud, outputs: Outputs, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Ingested, read online, and joined by Athena; 500 people have a newer record than labels."""
+    every = 80
+    records = features.ingest_people(cloud, outputs, every=every)
+    uri = features.build_training_set(cloud, outputs, every=every, records=records)
+    body = cloud.client("s3").get_object(Bucket=outputs["DataBucketName"], Key=uri.split("/", 3)[3])
+    rows = csv.DictReader(io.StringIO(body["Body"].read().decode()))
+    people = sorted(features.people(every), key=lambda person: person["person_id"])
+    identity = ("person_id", "labelled_at")
+    assert list(rows) == [
+        {name: value for name, value in person.items() if name not in identity} for person in people
+    ]
+    assert re.search(r"p0 +40 +39\n", capsys.readouterr().out)
 
 
 def test_the_monitor_looks_at_what_was_asked(
@@ -220,6 +236,20 @@ def test_the_monitor_looks_at_what_was_asked(
 ) -> None:
     story.look_for_drift(cloud, outputs)
     assert "Records     200" in capsys.readouterr().out
+
+
+def test_users_make_what_cloudformation_does_not_know(cloud: Cloud, outputs: Outputs) -> None:
+    """Spaces, apps and a profile by hand: the domain cannot be deleted as it is."""
+    sagemaker = cloud.client("sagemaker")
+    domain = outputs["DomainId"]
+    [user, *_] = sagemaker.list_user_profiles(DomainIdEquals=domain)["UserProfiles"]
+    app = {"DomainId": domain, "AppName": "default"}
+    sagemaker.create_space(DomainId=domain, SpaceName="work")
+    sagemaker.create_app(**app, SpaceName="work", AppType="JupyterLab")
+    sagemaker.create_app(**app, UserProfileName=user["UserProfileName"], AppType="Canvas")
+    sagemaker.create_user_profile(DomainId=domain, UserProfileName="by-hand")
+    with pytest.raises(sagemaker.exceptions.ResourceInUse, match=r"App\(s\) are associated"):
+        sagemaker.delete_domain(DomainId=domain)
 
 
 def test_destroy_leaves_what_it_should(cloud: Cloud, cdk: Cdk, outputs: Outputs) -> None:

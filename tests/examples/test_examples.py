@@ -11,8 +11,13 @@ import sys
 from pathlib import Path
 
 import pytest
+from syrupy.assertion import SnapshotAssertion
+from syrupy.extensions.json import JSONSnapshotExtension
 
+from mlops_constructs.cost import estimate, read_prices
+from mlops_constructs.impact.inputs import read_folder
 from mlops_constructs.rules import check_file
+from tests.snapshots.test_templates import readable
 
 ROOT = Path(__file__).resolve().parents[2]
 UV = ROOT / ".tools" / "bin" / "uv"
@@ -107,18 +112,81 @@ def test_the_installed_package_holds_every_file(installed: Path) -> None:
     assert missing == []
 
 
-@pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: str(path.name))
-def test_example_synthesises(example: Path, installed: Path, tmp_path: Path) -> None:
+# All in one process: starting Node and loading aws_cdk takes longer than the synths. Node keeps the
+# environment that it was started with, so that the apps get their settings as arguments.
+_SYNTHESISE = """
+import json, os, pathlib, runpy, sys
+import aws_cdk
+App = aws_cdk.App
+for folder in map(pathlib.Path, sys.argv[2:]):
+    settings = json.loads((folder / "cdk.json").read_text())
+    aws_cdk.App = lambda: App(
+        outdir=str(pathlib.Path(sys.argv[1]) / folder.name),
+        context=settings.get("context", {}),
+        builtin_cloud_formation_validation=False,
+    )
+    os.chdir(folder)
+    runpy.run_path("app.py", run_name="__main__")
+"""
+
+
+@pytest.fixture(scope="module")
+def synthesised(installed: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the cloud assembly of each example."""
+    folder = tmp_path_factory.mktemp("examples")
     done = subprocess.run(
-        [installed, "app.py"],
-        cwd=example,
-        env=os.environ | {"CDK_OUTDIR": str(tmp_path), "PYTHONDONTWRITEBYTECODE": "1"},
+        [installed, "-c", _SYNTHESISE, folder, *EXAMPLES],
+        env=os.environ | {"PYTHONDONTWRITEBYTECODE": "1"},
         capture_output=True,
         text=True,
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    templates = list(tmp_path.glob("*.template.json"))
-    assert templates
-    for template in templates:
+    return folder
+
+
+def _templates(assembly: Path) -> dict[str, Path]:
+    found = {path.name.partition(".")[0]: path for path in assembly.glob("*.template.json")}
+    assert found
+    return found
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: str(path.name))
+def test_example_passes_the_service_rules(example: Path, synthesised: Path) -> None:
+    for template in _templates(synthesised / example.name).values():
         assert [f for f in check_file(template) if f.severity == "error"] == []
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: str(path.name))
+def test_example_is_what_is_committed(
+    example: Path, synthesised: Path, snapshot: SnapshotAssertion
+) -> None:
+    templates = {
+        name: readable(json.loads(path.read_text()))
+        for name, path in _templates(synthesised / example.name).items()
+    }
+    assert templates == snapshot(extension_class=JSONSnapshotExtension)
+
+
+def test_every_example_is_explained_and_none_is_missing() -> None:
+    told = (ROOT / "examples" / "README.md").read_text()
+    assert len(EXAMPLES) >= 4
+    for example in EXAMPLES:
+        assert f"[{example.name}]({example.name}/app.py)" in told
+        assert (example / "requirements.txt").read_text() == "mlops-constructs\n"
+        assert json.loads((example / "cdk.json").read_text())["app"] == "python3 app.py"
+
+
+def test_a_platform_in_two_accounts_shares_nothing(synthesised: Path) -> None:
+    """No template names the other account, neither in a policy nor in a bucket."""
+    templates = _templates(synthesised / "platform_in_two_accounts")
+    for account, other in (("dev", "444455556666"), ("prod", "111122223333")):
+        texts = [path.read_text() for name, path in templates.items() if account in name]
+        assert len(texts) == 3
+        assert not any(other in text for text in texts)
+
+
+def test_a_serverless_endpoint_costs_nothing_while_nobody_asks(synthesised: Path) -> None:
+    templates = read_folder(synthesised / "serverless_from_registry")
+    costs = {line.what for line in estimate(templates, read_prices()).lines}
+    assert not any("endpoint" in what for what in costs), costs

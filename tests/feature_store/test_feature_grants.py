@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import ast
+import functools
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import aws_cdk as cdk
+import boto3
 import pytest
 from aws_cdk import aws_iam as iam, aws_kms as kms, aws_s3 as s3
 
@@ -23,7 +28,8 @@ from mlops_constructs.feature_store import (
     OwnGlueTable,
     Stores,
 )
-from tests.support import resources_of
+from mlops_constructs.feature_store.statements import READ_ATHENA
+from tests.support import ROOT, resources_of
 
 ACCOUNT, REGION = "111122223333", "eu-west-1"
 KEY = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/00000000-0000-0000-0000-000000000000"
@@ -104,6 +110,7 @@ def test_ingest(imported: bool) -> None:
     case.group.grant_ingest(case.role)
     assert case.allowed() == {
         "sagemaker:PutRecord": {GROUP},
+        "sagemaker:BatchWriteRecord": {GROUP},
         "sagemaker:DescribeFeatureGroup": {GROUP},
         "kms:Decrypt": {KEY},
     }
@@ -112,7 +119,11 @@ def test_ingest(imported: bool) -> None:
 def test_ingest_offline_needs_no_key() -> None:
     case = Case(stores=OfflineOnly())
     case.group.grant_ingest(case.role)
-    assert set(case.allowed()) == {"sagemaker:PutRecord", "sagemaker:DescribeFeatureGroup"}
+    assert set(case.allowed()) == {
+        "sagemaker:PutRecord",
+        "sagemaker:BatchWriteRecord",
+        "sagemaker:DescribeFeatureGroup",
+    }
 
 
 def test_delete() -> None:
@@ -218,3 +229,100 @@ def test_a_role_that_is_passed_in_gets_the_same_grants() -> None:
     )
     assert made.role is role
     assert case.allowed("Given")["s3:PutObject"] == {"arn:aws:s3:::features/feature-store/*"}
+
+
+# IAM's prefix of each service that code on top of a group talks to, and its name in boto3.
+SERVICES = {
+    "athena": "athena",
+    "glue": "glue",
+    "s3": "s3",
+    "sagemaker": "sagemaker",
+    "sagemaker-featurestore-runtime": "sagemaker",
+}
+LIBRARY = ROOT / "constructs" / "mlops_constructs"
+
+#: Which code runs with which grants. A module that calls AWS and is not here fails the test.
+CALLERS: dict[str, Callable[[FeatureGroupBase, iam.Role], object]] = {
+    "runtime/ingestion.py": lambda group, role: group.grant_ingest(role),
+    "runtime/writes.py": lambda group, role: group.grant_ingest(role),
+    "runtime/online.py": lambda group, role: group.grant_read_online(role),
+    "runtime/training_sets.py": lambda group, role: group.grant_read_offline(role),
+    "runtime/athena.py": lambda group, role: group.grant_read_offline(role),
+}
+
+
+@functools.cache
+def operations() -> dict[str, str]:
+    """The IAM action of each method of boto3's clients."""
+    session = boto3.Session(region_name=REGION)
+    return {
+        method: f"{prefix}:{operation}"
+        for name, prefix in SERVICES.items()
+        for method, operation in session.client(
+            name, aws_access_key_id="key", aws_secret_access_key="secret"
+        ).meta.method_to_api_mapping.items()
+    }
+
+
+def calls_of(path: Path) -> Iterator[str]:
+    """The IAM actions of the API calls in a module, also where a method is only handed on."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Attribute) and node.attr in operations():
+            yield operations()[node.attr]
+
+
+def test_every_call_of_the_runtime_library_is_granted() -> None:
+    seen: set[str] = set()
+    for path in sorted((LIBRARY / "runtime").rglob("*.py")):
+        calls = set(calls_of(path))
+        if not calls:
+            continue
+        name = str(path.relative_to(LIBRARY))
+        assert name in CALLERS, f"{name} calls {calls}: which grant is for it?"
+        case = Case()
+        CALLERS[name](case.group, case.role)
+        allowed = case.allowed()
+        for call in calls:
+            assert allowed.get(call), f"{name} calls {call}, which its grant does not allow"
+            if call.startswith("sagemaker:"):
+                assert allowed[call] == {GROUP}
+        seen |= calls
+    assert {"sagemaker:PutRecord", "sagemaker:BatchGetRecord"} <= seen
+
+
+def test_every_call_that_makes_a_training_set_is_granted() -> None:
+    """The library writes the SQL; the demo runs it through Athena, as a user would."""
+    calls = {call for call in calls_of(ROOT / "demo" / "features.py") if call.startswith("athena:")}
+    assert {"athena:StartQueryExecution", "athena:GetQueryExecution"} <= calls
+    case = Case()
+    case.group.grant_read_offline(case.role)
+    assert calls <= set(case.allowed())
+
+
+def test_every_call_of_the_streams_function_is_granted() -> None:
+    from mlops_constructs import FeatureStream
+
+    case = Case()
+    FeatureStream(case.stack, "Clicks", group=case.group)
+    allowed = case.allowed("ClicksRole")
+    calls = {
+        call
+        for path in (LIBRARY / "feature_store" / "stream_code").rglob("*.py")
+        for call in calls_of(path)
+    }
+    assert calls == {
+        "sagemaker:DescribeFeatureGroup",
+        "sagemaker:PutRecord",
+        "s3:PutObject",
+    }
+    assert calls <= set(allowed)
+
+
+def test_actions_exist() -> None:
+    """A misspelt action is accepted by IAM and allows nothing."""
+    known = set(operations().values())
+    assert set(READ_ATHENA) <= known
+    case = Case()
+    for grant in ("ingest", "delete", "read_online"):
+        getattr(case.group, f"grant_{grant}")(case.role)
+    assert {each for each in case.allowed() if each.startswith("sagemaker:")} <= known

@@ -19,6 +19,7 @@ from mlops_constructs.feature_store import (
     FeatureSchema,
     FeatureStoreGroup,
     GlueTable,
+    IcebergTable,
     InMemoryStore,
     OfflineOnly,
     OfflineStore,
@@ -28,6 +29,7 @@ from mlops_constructs.feature_store import (
     Operation,
     OwnGlueTable,
     Provisioned,
+    TableNames,
 )
 from tests.support import nag_findings, new_stack, resources_of
 
@@ -358,3 +360,61 @@ def test_an_imported_group_needs_the_bucket_of_its_offline_store() -> None:
     )
     assert imported.offline_bucket is bucket
     assert resources_of(stack, GROUP) == {}
+
+
+@pytest.mark.parametrize("kind", ["Vector", "List", "Set"])
+def test_collections_are_refused_with_the_reason(kind: str) -> None:
+    schema = FeatureSchema(
+        record_identifier="id",
+        event_time="at",
+        features=(
+            Feature.string("id"),
+            Feature.string("at"),
+            Feature("embedding", kind),  # type: ignore[arg-type]  # what a user would try
+        ),
+    )
+    text = problems(schema=schema, stores=OnlineOnly(InMemoryStore()))
+    assert f"schema.features (embedding): got '{kind}'" in text
+    assert "CloudFormation cannot declare them" in text
+
+
+@pytest.mark.parametrize("table", [GlueTable, IcebergTable])
+def test_a_table_that_the_service_makes_can_be_named(
+    table: type[GlueTable] | type[IcebergTable],
+) -> None:
+    stack = new_stack()
+    names = TableNames(database="census", table="people")
+    made = group(stack, stores=OfflineOnly(OfflineStore(table=table(names=names))))
+    role = iam.Role(stack, "Reader", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
+    made.grant_read_offline(role)
+    found = properties(stack)["OfflineStoreConfig"]
+    assert "DisableGlueTableCreation" not in found
+    assert found["DataCatalogConfig"] == {
+        "Catalog": "AwsDataCatalog",
+        "Database": "census",
+        "TableName": "people",
+    }
+    assert ":table/census/people" in json.dumps(resources_of(stack, "AWS::IAM::Policy"))
+
+
+def test_names_of_tables_are_those_that_athena_takes() -> None:
+    names = TableNames(database="My-Census", table="p" * 256)
+    text = problems(stores=OfflineOnly(OfflineStore(table=GlueTable(names=names))))
+    assert "database: got 'My-Census'" in text
+    assert "Write 'my_census'" in text
+    assert "stores.offline.table: table" in text
+
+
+def test_a_group_takes_2500_features() -> None:
+    def schema(count: int) -> FeatureSchema:
+        more = tuple(Feature.fractional(f"f{number}") for number in range(count - 2))
+        return FeatureSchema(
+            record_identifier="id",
+            event_time="at",
+            features=(Feature.string("id"), Feature.string("at"), *more),
+        )
+
+    stack = new_stack()
+    group(stack, schema=schema(2500))
+    assert len(properties(stack)["FeatureDefinitions"]) == 2500
+    assert "got 2501; allowed: 1 to 2500 features" in problems(schema=schema(2501))

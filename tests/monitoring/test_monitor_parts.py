@@ -72,13 +72,17 @@ def test_only_the_hours_of_the_window_are_listed() -> None:
     ]
     client = Paged(dict.fromkeys(names, moment(0)))
     source = S3Source(client, "bucket", "capture/census")
-    found = list(source.by_hour(Window(moment(9), moment(11))))
-    assert [name for name, _ in found] == [
+    found = [
+        (file.name, file.path.read_bytes(), file.path)
+        for file in source.by_hour(Window(moment(9), moment(11)))
+    ]
+    assert [name for name, _, _ in found] == [
         f"capture/census/{variant}/2025/03/04/{hour}/x.jsonl"
         for variant in ("Blue", "Green")
         for hour in ("09", "10")
     ]
     assert found[0][1] == b"bucket/capture/census/Blue/2025/03/04/09/x.jsonl"
+    assert not any(path.exists() for _, _, path in found)  # fetched, looked at, gone
     # The folders of the variants, then two hours for each of them and for the prefix itself.
     assert len(client.prefixes) == 1 + 3 * 2
 
@@ -86,7 +90,7 @@ def test_only_the_hours_of_the_window_are_listed() -> None:
 def test_objects_that_changed_in_the_window() -> None:
     client = Paged({"data/": moment(9), "data/a.csv": moment(9, 59), "data/b.csv": moment(10)})
     source = S3Source(client, "bucket", "data/")
-    assert [n for n, _ in source.by_change(Window(moment(9), moment(10)))] == ["data/a.csv"]
+    assert [f.name for f in source.by_change(Window(moment(9), moment(10)))] == ["data/a.csv"]
     assert len(list(source.everything())) == 2
 
 

@@ -16,10 +16,14 @@ from aws_cdk import aws_iam as iam, aws_sns as sns
 
 from mlops_constructs import ValidationError
 from mlops_constructs.monitoring import (
+    AttributionDrift,
+    BiasDrift,
     Daily,
     EveryHours,
     ModelMonitorSuite,
+    ModelQuality,
     OpenEngine,
+    ProblemType,
     S3Dataset,
     Severity,
     ViolationAlarm,
@@ -424,3 +428,88 @@ def test_wrong_kinds_of_arguments(arguments: dict[str, Any], expected: str) -> N
     with pytest.raises(ValidationError) as caught:
         ground().suite(**arguments)
     assert expected in str(caught.value)
+
+
+def test_the_open_engine_takes_model_quality_and_bias(tmp_path: Path) -> None:
+    place = ground()
+    truth = place.folder("truth")
+    suite = place.suite(
+        monitors=[
+            place.data_quality(),
+            ModelQuality(
+                problem_type=ProblemType.BINARY,
+                ground_truth=truth,
+                probability_attribute="0",
+                constraints=place.folder("limits"),
+                label_delay_hours=24,
+            ),
+            BiasDrift(config=place.folder("bias"), ground_truth=truth, probability_attribute="0"),
+        ]
+    )
+    (step,) = definition(place.stack)["Steps"]
+    words = step["Arguments"]["AppSpecification"]["ContainerArguments"]
+    options = dict(zip(words[::2], words[1::2], strict=False))
+    assert options["--ground-truth"].endswith("/truth")
+    assert options["--quality-constraints"].endswith("/limits")
+    assert options["--bias-config"].endswith("/bias")
+    reads = {
+        text.split(">")[-1]
+        for statement in statements(place.stack, "Role")
+        if "s3:GetObject" in statement["Action"]
+        for text in map(
+            flat,
+            statement["Resource"]
+            if isinstance(statement["Resource"], list)
+            else [statement["Resource"]],
+        )
+    }
+    assert {"/truth/*", "/limits/*", "/bias/*", "/reference/*"} <= reads
+    kinds = {
+        each["Value"]
+        for alarm in resources_of(place.stack, "AWS::CloudWatch::Alarm").values()
+        for each in alarm["Properties"].get("Dimensions", [])
+        if each["Name"] == "MonitorType"
+    }
+    assert kinds == {"DataQuality", "ModelQuality", "ModelBias"}
+    assert set(suite.model_alarms) == {
+        (kind, severity) for kind in (ModelQuality, BiasDrift) for severity in Severity
+    }
+    assert suite.metric_measure("auc").dimensions == {
+        "Monitor": "census-dev",
+        "MonitorType": "ModelQuality",
+        "Measure": "auc",
+    }
+    assert nag_findings(place.app) == []
+
+
+def test_what_the_open_engine_cannot_join_is_refused() -> None:
+    place = ground()
+    truth = place.folder("truth")
+    with pytest.raises(ValidationError) as caught:
+        place.suite(
+            target=S3Dataset(bucket=place.bucket, prefix="incoming"),
+            monitors=[
+                ModelQuality(
+                    problem_type=ProblemType.REGRESSION,
+                    ground_truth=truth,
+                    inference_attribute="0",
+                    label_delay_hours=200,
+                ),
+                BiasDrift(
+                    config=place.folder("bias"),
+                    ground_truth=truth,
+                    inference_attribute="1",
+                    tolerance=1,
+                ),
+                AttributionDrift(config=place.folder("bias"), model_name="Census"),
+            ],
+        )
+    message = str(caught.value)
+    for part in (
+        "EndpointCapture, for ModelQuality and BiasDrift",
+        "the same attributes and threshold",
+        "label_delay_hours: got 200",
+        "tolerance: got 1",
+        "AttributionDrift",
+    ):
+        assert part in message

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -187,3 +188,13 @@ def test_a_failed_write_leaves_the_old_file(root: Path, monkeypatch: pytest.Monk
 
     assert (root / "small" / "definition.json").read_text() == before
     assert files(root / "small") == ["definition.json", "definition.lock.json"]
+
+
+def test_the_vocabulary_is_what_the_sdk_compiles(tmp_path: Path) -> None:
+    """The library's tests read this definition; here it is held to the SDK."""
+    source = Path(__file__).parent / "vocabulary"
+    folder = tmp_path / "vocabulary"
+    shutil.copytree(source, folder)
+    (folder / "definition.json").unlink()
+    assert command.main(["vocabulary"], root=tmp_path) == 0
+    assert (folder / "definition.json").read_text() == (source / "definition.json").read_text()

@@ -91,7 +91,10 @@ def _gate(definition: Json) -> Json:
         (lambda d: d["Parameters"][0].update(Name="Input_Uri"), "Parameter 'Input_Uri': use"),
         (lambda d: d["Steps"][0].update(Name="Pre process"), "Step 'Pre process': use"),
         (lambda d: d["Steps"][0].update(Name="Register"), "Two things are named 'Register'."),
-        (lambda d: d["Steps"][0].update(Type="EMR"), "no check is known for a step of type EMR"),
+        (
+            lambda d: d["Steps"][0].update(Type="Lineage"),
+            "no check is known for a step of type Lineage",
+        ),
         (lambda d: d.update(Steps=[]), "The pipeline has no steps."),
         (lambda d: _gate(d)["Conditions"][0].pop("RightValue"), "isn't one of Equals"),
         (lambda d: _gate(d)["Conditions"][0].update(Type="Like"), "isn't one of Equals"),

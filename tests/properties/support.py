@@ -38,7 +38,7 @@ _CDK_NOISE: Final = ("W3005", "W1020", "E1018", "W9002", "W9013", "W1103")
 
 
 def examples(strategy: st.SearchStrategy[T], count: int) -> list[T]:
-    """Draw examples: the same in every ordinary run, new ones when fuzzing."""
+    """Draw examples: the same in every ordinary run, new ones when fuzzing without a seed."""
     found: list[T] = []
 
     @settings(

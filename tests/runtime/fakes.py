@@ -53,3 +53,36 @@ class FakeStore:
             with self._lock:
                 self._at_once -= 1
         return {}
+
+
+class BatchStore(FakeStore):
+    """BatchWriteRecord too.
+
+    Attributes:
+        batches: The sizes of the calls of BatchWriteRecord.
+    """
+
+    def __init__(
+        self,
+        misbehave: Callable[[int, str], None] | None = None,
+        answer: Callable[[int, list[dict[str, Any]]], dict[str, Any]] | None = None,
+    ) -> None:
+        super().__init__(misbehave)
+        self.batches: list[int] = []
+        self._answer = answer
+
+    def batch_write_record(self, **request: Any) -> dict[str, Any]:
+        entries = request["Entries"]
+        with self._lock:
+            self.batches.append(len(entries))
+            number = len(self.batches)
+        answer: dict[str, Any] = {"Errors": [], "UnprocessedEntries": []}
+        if self._answer is not None:
+            answer |= self._answer(number, entries)
+        refused = [*answer["UnprocessedEntries"], *(each["Entry"] for each in answer["Errors"])]
+        for entry in entries:
+            if entry not in refused:
+                values = {each["FeatureName"]: each["ValueAsString"] for each in entry["Record"]}
+                with self._lock:
+                    self.stored[values["id"]] = values
+        return answer

@@ -13,11 +13,14 @@ from typing import Any
 import pytest
 from syrupy.assertion import SnapshotAssertion
 from syrupy.extensions.json import JSONSnapshotExtension
+from syrupy.extensions.single_file import SingleFileSnapshotExtension, WriteMode
 
+from mlops_constructs.access import read_estates
+from mlops_constructs.access.matrix import as_markdown, make_matrix
 from stacks.environments import ENVIRONMENTS
 from stacks.platform import build_platform, new_app
 
-LAYERS = ("Network", "Data", "Training", "Serving", "Monitoring", "Studio")
+LAYERS = ("Network", "Data", "Training", "Serving", "Monitoring", "Studio", "Governance")
 STACKS = [f"{layer}-{environment.name}" for environment in ENVIRONMENTS for layer in LAYERS]
 
 # Content hashes of assets: editing a script is no change to the infrastructure.
@@ -39,6 +42,19 @@ def assembly(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_template(stack: str, assembly: Path, snapshot: SnapshotAssertion) -> None:
     template = readable(json.loads((assembly / f"{stack}.template.json").read_text()))
     assert template == snapshot(extension_class=JSONSnapshotExtension)
+
+
+class _Markdown(SingleFileSnapshotExtension):
+    _write_mode = WriteMode.TEXT
+    file_extension = "md"
+
+
+@pytest.mark.parametrize("environment", [environment.name for environment in ENVIRONMENTS])
+def test_access(environment: str, assembly: Path, snapshot: SnapshotAssertion) -> None:
+    """Who gains what: read a changed line as a permission given or taken."""
+    [estate] = read_estates(*map(str, sorted(assembly.glob(f"*-{environment}.template.json"))))
+    found = as_markdown([make_matrix(estate)])
+    assert f"{found}\n" == snapshot(extension_class=_Markdown)
 
 
 def test_every_stack_has_a_snapshot(assembly: Path) -> None:

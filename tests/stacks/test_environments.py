@@ -49,6 +49,8 @@ def test_a_wrong_choice_is_refused(context: dict[str, object], message: str) -> 
         ({"serving_count": 9}, "serving_count and serving_most"),
         ({"canary_percent": 51}, "canary_percent: got 51; allowed: 1 to 50"),
         ({"log_days": 31}, "log_days: got 31"),
+        ({"monthly_budget": 0}, "monthly_budget: got 0"),
+        ({"name": "prod", "destroy_data": False}, "serving_hours: got (7, 19); allowed: None in"),
         ({"users": {"eve": "root"}}, "users['eve']: got 'root'; allowed: data-scientist"),
         ({"notify": ("nobody",)}, "notify: got 'nobody'"),
     ],

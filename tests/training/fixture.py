@@ -45,6 +45,10 @@ def output(step: str, name: str) -> Json:
     }
 
 
+def _input(name: str, uri: Json) -> Json:
+    return {"InputName": name, "S3Input": {"S3DataType": "S3Prefix", "S3Uri": uri}}
+
+
 def processing(name: str, **arguments: Json) -> Json:
     return {
         "Name": name,
@@ -52,7 +56,7 @@ def processing(name: str, **arguments: Json) -> Json:
         "Arguments": {
             "AppSpecification": {"ImageUri": "{{image.xgboost}}"},
             "ProcessingInputs": [
-                {"InputName": "code", "S3Input": {"S3Uri": "{{code.steps.uri}}"}},
+                _input("code", "{{code.steps.uri}}"),
             ],
             "ProcessingOutputConfig": {"Outputs": [output(name.lower(), "data")]},
             "ProcessingResources": {
@@ -98,10 +102,20 @@ def tuning(name: str, *jobs: Json) -> Json:
         "Name": name,
         "Type": "Tuning",
         "Arguments": {
-            "HyperParameterTuningJobConfig": {"Strategy": "Bayesian", "ResourceLimits": {}},
-            "TrainingJobDefinitions": [job["Arguments"] for job in jobs],
+            "HyperParameterTuningJobConfig": {
+                "Strategy": "Bayesian",
+                "ResourceLimits": {"MaxParallelTrainingJobs": 1},
+            },
+            "TrainingJobDefinitions": [_tuned(job["Arguments"]) for job in jobs],
         },
     }
+
+
+def _tuned(job: Json) -> Json:
+    """A training job as a tuning job has it."""
+    job = dict(job)
+    job["StaticHyperParameters"] = job.pop("HyperParameters")
+    return {**job, "StoppingCondition": {"MaxRuntimeInSeconds": 3600}}
 
 
 def model(name: str) -> Json:
@@ -181,7 +195,7 @@ def document() -> Json:
     """Preprocess → Train → Evaluate → gate → Register, else Refuse."""
     preprocess = processing("Preprocess")
     preprocess["Arguments"]["ProcessingInputs"].append(
-        {"InputName": "raw", "S3Input": {"S3Uri": {"Get": "Parameters.InputData"}}}
+        _input("raw", {"Get": "Parameters.InputData"})
     )
     train = training(
         "Train",
@@ -190,10 +204,11 @@ def document() -> Json:
                 "ChannelName": "train",
                 "DataSource": {
                     "S3DataSource": {
+                        "S3DataType": "S3Prefix",
                         "S3Uri": {
                             "Get": "Steps.Preprocess.ProcessingOutputConfig"
                             ".Outputs['data'].S3Output.S3Uri"
-                        }
+                        },
                     }
                 },
             }

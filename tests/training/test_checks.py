@@ -100,7 +100,7 @@ MISTAKES: list[tuple[str, Callable[[Json], object], str]] = [
         lambda raw: raw["Steps"].append(processing("a b")),
         "step 'a b': got 'a b'; allowed: 1 to 64",
     ),
-    ("step type", _member("Train", "Type", "Lambda"), "step 'Train', Type: got 'Lambda'"),
+    ("step type", _member("Train", "Type", "AutoML"), "step 'Train', Type: got 'AutoML'"),
     (
         "duplicate parameter",
         _parameter(Name="Eta"),
@@ -217,7 +217,7 @@ MISTAKES: list[tuple[str, Callable[[Json], object], str]] = [
     (
         "condition member",
         _argument("Gate", "Conditions", [{"Type": "Not", "Expression": {"Type": "Equals"}}]),
-        r"step 'Gate', Arguments\.Conditions\[0\]\.Expression\[0\]: got",
+        r"step 'Gate', Arguments\.Conditions\[0\]\.Condition\[0\]: got",
     ),
     (
         "fail without a reason",

@@ -159,7 +159,15 @@ def test_raw_data_is_read_by_those_that_name_it(place: Ground) -> None:
 def test_training_on_raw_data_may_read_it(place: Ground) -> None:
     raw = document()
     step(raw, "Train")["Arguments"]["InputDataConfig"].append(
-        {"DataSource": {"S3DataSource": {"S3Uri": {"Get": "Parameters.InputData"}}}}
+        {
+            "ChannelName": "raw",
+            "DataSource": {
+                "S3DataSource": {
+                    "S3DataType": "S3Prefix",
+                    "S3Uri": {"Get": "Parameters.InputData"},
+                }
+            },
+        }
     )
     place.pipeline(raw)
     data = place.stack.get_logical_id(place.data.node.default_child)  # type: ignore[arg-type]  # an L1

@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 from aws_cdk import (
+    Duration,
     TimeZone,
+    aws_cloudwatch as cloudwatch,
     aws_events as events,
     aws_kms as kms,
     aws_scheduler as scheduler,
@@ -196,3 +198,50 @@ def test_status_change(place: Ground) -> None:
     assert only(place, "AWS::Events::Rule")["EventPattern"]["detail"].keys() == {"pipelineArn"}
     with pytest.raises(ValidationError, match="statuses: got 'Done'; allowed: Executing"):
         pipeline.on_status_change("Wrong", statuses=["Done"])
+
+
+def test_an_alarm_starts_the_pipeline_once(place: Ground) -> None:
+    pipeline = place.pipeline()
+    alarm = cloudwatch.Alarm.from_alarm_arn(
+        place.stack, "Drift", "arn:aws:cloudwatch:us-east-1:123456789012:alarm:drift"
+    )
+    pipeline.on_alarm("OnDrift", alarm=alarm, parameters={"MinAuc": 0.9})
+    made = only(place, "AWS::Events::Rule")
+    assert made["EventPattern"] == {
+        "source": ["aws.cloudwatch"],
+        "detail-type": ["CloudWatch Alarm State Change"],
+        "resources": ["arn:aws:cloudwatch:us-east-1:123456789012:alarm:drift"],
+        "detail": {
+            "state": {"value": ["ALARM"]},
+            "previousState": {"value": [{"anything-but": "ALARM"}]},
+        },
+    }
+    with pytest.raises(ValidationError, match="Rounds_Max"):
+        pipeline.on_alarm("Other", alarm=alarm, parameters={"Rounds_Max": 5})
+
+
+def test_alarms_on_failure_duration_and_staleness(place: Ground) -> None:
+    topic = sns.Topic(place.stack, "Topic", master_key=place.key, enforce_ssl=True)
+    alarms = place.pipeline().add_alarms(
+        "Alarms", topic=topic, max_duration=Duration.hours(2), stale_after_days=3
+    )
+    assert alarms.keys() == {"failed", "duration", "stale"}
+    made = {
+        each["Properties"]["MetricName"]: each["Properties"]
+        for each in resources_of(place.stack, "AWS::CloudWatch::Alarm").values()
+    }
+    assert made["ExecutionFailed"]["Threshold"] == 1
+    assert made["ExecutionDuration"]["Threshold"] == 7_200_000
+    stale = made["ExecutionSucceeded"]
+    assert (stale["Period"], stale["EvaluationPeriods"]) == (86_400, 3)
+    assert stale["TreatMissingData"] == "breaching"
+    assert stale["ComparisonOperator"] == "LessThanThreshold"
+    assert all(each["AlarmActions"] for each in made.values())
+    assert nag_findings(place.stack) == []
+
+
+@pytest.mark.parametrize("wrong", [{"stale_after_days": 8}, {"max_duration": Duration.hours(0)}])
+def test_alarms_that_cannot_be(place: Ground, wrong: dict[str, Any]) -> None:
+    topic = sns.Topic.from_topic_arn(place.stack, "T", "arn:aws:sns:us-east-1:1:t")
+    with pytest.raises(ValidationError, match=next(iter(wrong))):
+        place.pipeline().add_alarms("Alarms", topic=topic, **wrong)

@@ -22,6 +22,17 @@ def acknowledge(construct: IConstruct, reasons: Mapping[str, str]) -> None:
     )
 
 
+def in_packs(rule: str, reason: str) -> dict[str, str]:
+    """A reason for one rule in each pack of cdk-nag that has it under the same name.
+
+    Args:
+        rule: The rule without its pack, such as ``IAMNoInlinePolicy``.
+        reason: Why its finding is accepted.
+    """
+    packs = ("HIPAA.Security", "NIST.800.53.R5", "PCI.DSS.321")
+    return {f"{pack}-{rule}": reason for pack in packs}
+
+
 def acknowledge_wildcards(grantee: iam.IGrantable, arns: Sequence[str], reason: str) -> None:
     """Accept cdk-nag's findings about wildcard resources in the grantee's own policies.
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from aws_cdk import Aws, CfnResource, aws_iam as iam
 from constructs import Construct
 
-from mlops_constructs.common.findings import acknowledge
+from mlops_constructs.common.findings import acknowledge, in_packs
 
 _VPC_ACTIONS = (
     "ec2:CreateNetworkInterface",
@@ -42,10 +42,11 @@ def service_role(
     )
     acknowledge(
         role,
-        {
-            "NIST.800.53.R5-IAMNoInlinePolicy": "The grants fit this one role and must go when it "
-            "goes; a managed policy of the same content could be attached to anybody."
-        },
+        in_packs(
+            "IAMNoInlinePolicy",
+            "The grants fit this one role and must go when it goes; a managed policy of the same "
+            "content could be attached to anybody.",
+        ),
     )
     return role
 

@@ -1,11 +1,11 @@
 """FeatureStoreGroup: a feature group that keeps its data, with grants that work."""
 
+from mlops_constructs.feature_store.alarms import FeatureGroupAlarms
 from mlops_constructs.feature_store.group import FeatureStoreGroup
 from mlops_constructs.feature_store.interface import (
     AthenaQueries,
     FeatureGroupBase,
     FeatureGroupStatus,
-    Operation,
 )
 from mlops_constructs.feature_store.lock import FeatureLock
 from mlops_constructs.feature_store.schema import FeatureSchema
@@ -22,12 +22,14 @@ from mlops_constructs.feature_store.stores import (
     OwnGlueTable,
     Provisioned,
     Stores,
+    TableNames,
 )
-from mlops_constructs.feature_store.types import Feature, FeatureType
+from mlops_constructs.feature_store.types import Feature, FeatureType, Operation
 
 __all__ = [
     "AthenaQueries",
     "Feature",
+    "FeatureGroupAlarms",
     "FeatureGroupBase",
     "FeatureGroupStatus",
     "FeatureLock",
@@ -47,4 +49,5 @@ __all__ = [
     "OwnGlueTable",
     "Provisioned",
     "Stores",
+    "TableNames",
 ]

@@ -51,6 +51,7 @@ from mlops_constructs.feature_store.stores import (
     check_stores,
     offline_of,
     online_of,
+    table_names,
     throughput_config,
     ttl_config,
 )
@@ -299,10 +300,11 @@ class FeatureStoreGroup(FeatureGroupBase):
         }
         if isinstance(offline.table, OwnGlueTable):
             config["DisableGlueTableCreation"] = True
+        if (names := table_names(offline)) is not None:
             config["DataCatalogConfig"] = {
                 "Catalog": "AwsDataCatalog",
-                "Database": offline.table.database,
-                "TableName": offline.table.table,
+                "Database": names.database,
+                "TableName": names.table,
             }
         return config
 

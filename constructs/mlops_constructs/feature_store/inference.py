@@ -34,7 +34,7 @@ from mlops_constructs.feature_store.types import Feature, FeatureType
 
 _INTEGRAL, _FRACTIONAL, _STRING = FeatureType.INTEGRAL, FeatureType.FRACTIONAL, FeatureType.STRING
 
-_COLLECTION = (
+COLLECTIONS = (
     "collections exist in the in-memory tier only and CloudFormation cannot declare them; store "
     "one feature per element"
 )
@@ -71,7 +71,7 @@ _ARROW: tuple[tuple[str, FeatureType, str], ...] = (
     (r"time(32|64)\[\w+\]", _STRING, "as ISO-8601"),
 )
 _ARROW_REFUSED = (
-    (r"(large_|fixed_size_)?list(_view)?<.*|struct<.*|map<.*|.*union<.*|.*tensor.*", _COLLECTION),
+    (r"(large_|fixed_size_)?list(_view)?<.*|struct<.*|map<.*|.*union<.*|.*tensor.*", COLLECTIONS),
     (r".*binary.*", "a feature holds text or numbers; encode it as text, such as base64"),
     (r"duration\[.*\]|month_.*interval", "store a duration as a number of seconds"),
     (r"null", NO_VALUES),
@@ -302,7 +302,7 @@ def _type_of_values(values: Iterable[Any]) -> tuple[FeatureType, str]:
         if name in _MISSING or (name == "float" and value != value):  # noqa: PLR0124  # NaN
             continue
         if name in ("list", "tuple", "dict", "set", "ndarray"):
-            raise UnsupportedError(_COLLECTION)
+            raise UnsupportedError(COLLECTIONS)
         names.add(name)
     if not names:
         raise UnsupportedError(NO_VALUES)

@@ -1,4 +1,4 @@
-"""What a group of this app and an imported one have in common: grants, metrics and events."""
+"""What a group of this app and an imported one have in common: grants and events."""
 
 from __future__ import annotations
 
@@ -9,31 +9,23 @@ from enum import StrEnum
 from typing import NoReturn
 
 from aws_cdk import (
-    Duration,
     Stack,
-    aws_cloudwatch as cloudwatch,
     aws_events as events,
     aws_iam as iam,
     aws_kms as kms,
     aws_s3 as s3,
 )
-from constructs import Construct
 
 from mlops_constructs.common.errors import Problem, ValidationError
 from mlops_constructs.common.findings import acknowledge_wildcards
 from mlops_constructs.feature_store import statements
+from mlops_constructs.feature_store.metrics import FeatureGroupMetrics
 from mlops_constructs.feature_store.stores import (
     OfflineStore,
-    OwnGlueTable,
-    Stores,
-    is_provisioned,
     offline_of,
     online_of,
+    table_names,
 )
-
-#: The namespace of Feature Store's metrics; names, units and dimensions are those of the SageMaker
-#: developer guide, "Amazon SageMaker Feature Store metrics".
-METRIC_NAMESPACE = "AWS/SageMaker/FeatureStore"
 
 #: The database of tables that the service makes.
 SERVICE_DATABASE = "sagemaker_featurestore"
@@ -47,17 +39,6 @@ class FeatureGroupStatus(StrEnum):
     CREATE_FAILED = "CreateFailed"
     DELETING = "Deleting"
     DELETE_FAILED = "DeleteFailed"
-
-
-class Operation(StrEnum):
-    """Runtime operations whose metrics are kept by group.
-
-    BatchGetRecord is not among them: its metrics are per account.
-    """
-
-    GET_RECORD = "GetRecord"
-    PUT_RECORD = "PutRecord"
-    DELETE_RECORD = "DeleteRecord"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +56,7 @@ class AthenaQueries:
     results_prefix: str | None = None
 
 
-class FeatureGroupBase(Construct):
+class FeatureGroupBase(FeatureGroupMetrics):
     """Grants, metrics and events of a feature group.
 
     Attributes:
@@ -86,9 +67,7 @@ class FeatureGroupBase(Construct):
         offline_bucket: The offline store's bucket, if there is one.
     """
 
-    feature_group_name: str
     feature_group_arn: str
-    stores: Stores
     encryption_key: kms.IKey | None
     offline_bucket: s3.IBucket | None
 
@@ -126,14 +105,14 @@ class FeatureGroupBase(Construct):
         )
 
     def grant_ingest(self, grantee: iam.IGrantable) -> iam.Grant:
-        """Allow PutRecord and DescribeFeatureGroup, by which writers learn the schema.
+        """Allow PutRecord, BatchWriteRecord, and DescribeFeatureGroup to learn the schema.
 
         The service writes the offline store with the group's own role, so that writers need no
         access to S3.
         """
         grant = statements.allow(
             grantee,
-            ["sagemaker:PutRecord", "sagemaker:DescribeFeatureGroup"],
+            ["sagemaker:PutRecord", "sagemaker:BatchWriteRecord", "sagemaker:DescribeFeatureGroup"],
             self.feature_group_arn,
         )
         self._allow_online_key(grantee)
@@ -199,77 +178,6 @@ class FeatureGroupBase(Construct):
         )
         return statements.allow(grantee, statements.READ_ATHENA, workgroup)
 
-    def metric(
-        self,
-        metric_name: str,
-        *,
-        operation: Operation,
-        statistic: str = "Sum",
-        period: Duration | None = None,
-    ) -> cloudwatch.Metric:
-        """A metric of one runtime operation on this group, per minute in the service.
-
-        Args:
-            metric_name: A name of the developer guide's list.
-            operation: GetRecord, PutRecord or DeleteRecord.
-            statistic: How values are combined.
-            period: Over what time; five minutes by default.
-        """
-        return cloudwatch.Metric(
-            namespace=METRIC_NAMESPACE,
-            metric_name=metric_name,
-            dimensions_map={
-                "FeatureGroupName": self.feature_group_name,
-                "OperationName": str(operation),
-            },
-            statistic=statistic,
-            period=period,
-        )
-
-    def metric_invocations(
-        self, operation: Operation, *, period: Duration | None = None
-    ) -> cloudwatch.Metric:
-        """Number of requests."""
-        return self.metric("Invocations", operation=operation, period=period)
-
-    def metric_client_errors(
-        self, operation: Operation, *, period: Duration | None = None
-    ) -> cloudwatch.Metric:
-        """Number of requests answered with a 4xx code."""
-        return self.metric("Operation4XXErrors", operation=operation, period=period)
-
-    def metric_server_errors(
-        self, operation: Operation, *, period: Duration | None = None
-    ) -> cloudwatch.Metric:
-        """Number of requests answered with a 5xx code."""
-        return self.metric("Operation5XXErrors", operation=operation, period=period)
-
-    def metric_throttled_requests(
-        self, operation: Operation, *, period: Duration | None = None
-    ) -> cloudwatch.Metric:
-        """Number of requests refused because of too much traffic."""
-        return self.metric("ThrottledRequests", operation=operation, period=period)
-
-    def metric_latency(
-        self, operation: Operation, *, statistic: str = "p99", period: Duration | None = None
-    ) -> cloudwatch.Metric:
-        """Time to answer, in microseconds."""
-        return self.metric("Latency", operation=operation, statistic=statistic, period=period)
-
-    def metric_consumed_read_units(self, *, period: Duration | None = None) -> cloudwatch.Metric:
-        """Read units that GetRecord consumed: of reserved capacity, or of requests on demand."""
-        unit = "Capacity" if is_provisioned(self.stores) else "Requests"
-        return self.metric(
-            f"ConsumedRead{unit}Units", operation=Operation.GET_RECORD, period=period
-        )
-
-    def metric_consumed_write_units(self, *, period: Duration | None = None) -> cloudwatch.Metric:
-        """Write units that PutRecord consumed: of reserved capacity, or of requests on demand."""
-        unit = "Capacity" if is_provisioned(self.stores) else "Requests"
-        return self.metric(
-            f"ConsumedWrite{unit}Units", operation=Operation.PUT_RECORD, period=period
-        )
-
     @property
     def athena_results_prefix(self) -> str:
         """Where in the offline bucket query results go unless told otherwise."""
@@ -294,8 +202,8 @@ class FeatureGroupBase(Construct):
         the names seen, hyphens are kept, or turned into underscores, and the time follows either:
         ``?`` stands for one character.
         """
-        if isinstance(offline.table, OwnGlueTable):
-            database, table = offline.table.database, offline.table.table
+        if (names := table_names(offline)) is not None:
+            database, table = names.database, names.table
         else:
             name = re.sub(r"[-_]", "?", self.feature_group_name)
             database, table = SERVICE_DATABASE, f"{name}?*"

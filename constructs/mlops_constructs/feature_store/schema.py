@@ -17,12 +17,13 @@ from mlops_constructs.common.errors import Problems
 from mlops_constructs.common.tokens import is_token
 from mlops_constructs.feature_store import inference
 from mlops_constructs.feature_store.types import Feature, FeatureType
+from mlops_constructs.rules.feature_group import NAME, RESERVED_NAMES
 
-#: Columns that Feature Store adds to the offline store itself.
-RESERVED_NAMES = frozenset({"is_deleted", "write_time", "api_invocation_time"})
 MOST_FEATURES = 2500
 
-_NAME = re.compile(r"[a-zA-Z0-9]([-_]*[a-zA-Z0-9]){0,63}")
+# CollectionType in botocore; the registry schema has no such property.
+_COLLECTIONS = frozenset({"list", "set", "vector"})
+
 _NAME_ALLOWED = "1 to 64 letters, digits and inner hyphens or underscores"
 
 
@@ -217,6 +218,15 @@ class FeatureSchema:
                 allowed="any name but " + ", ".join(sorted(RESERVED_NAMES)),
                 instead="Rename it: Feature Store adds a column of this name to every record.",
             )
+            problems.check(
+                feature.type in set(FeatureType),
+                f"schema.features ({feature.name})",
+                got=str(feature.type),
+                allowed=", ".join(FeatureType),
+                instead=f"Write one of these: {inference.COLLECTIONS}."
+                if str(feature.type).lower() in _COLLECTIONS
+                else f"Write Feature.string({feature.name!r}) or another of these.",
+            )
             key = feature.name.lower() if offline else feature.name
             problems.check(
                 key not in seen,
@@ -234,7 +244,7 @@ def check_feature_name(problems: Problems, what: str, name: str) -> None:
     if is_token(name):
         return
     problems.check(
-        bool(_NAME.fullmatch(name)),
+        bool(NAME.fullmatch(name)),
         what,
         got=name,
         allowed=_NAME_ALLOWED,
@@ -250,7 +260,7 @@ def check_group_name(problems: Problems, name: str) -> None:
     if is_token(name):
         return
     problems.check(
-        bool(_NAME.fullmatch(name)) and name == name.lower(),
+        bool(NAME.fullmatch(name)) and name == name.lower(),
         "feature_group_name",
         got=name,
         allowed=_NAME_ALLOWED + ", in lower case",

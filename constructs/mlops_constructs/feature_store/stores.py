@@ -26,6 +26,7 @@ from mlops_constructs.common.tokens import is_token
 MOST_UNITS = 10_000_000
 
 _TTL_UNITS = (("Weeks", 604_800), ("Days", 86_400), ("Hours", 3_600), ("Minutes", 60))
+_TABLE = re.compile(r"[a-z0-9_]{1,255}")
 _PREFIX = re.compile(r"[A-Za-z0-9!_.*'()-]+(/[A-Za-z0-9!_.*'()-]+)*")
 
 
@@ -73,14 +74,43 @@ class InMemoryStore:
     ttl: Duration | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
+class TableNames:
+    """What the service calls the table that it makes.
+
+    botocore (OfflineStoreConfig) says that the table is made with these names; in 2022 the service
+    refused them (aws/sagemaker-python-sdk#2916).
+
+    Attributes:
+        database: The Glue database; made if it is not there.
+        table: The table.
+    """
+
+    database: str
+    table: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class IcebergTable:
-    """An Apache Iceberg table that the service makes and compacts; event times are Strings."""
+    """An Apache Iceberg table that the service makes and compacts; event times are Strings.
+
+    Attributes:
+        names: The service's own by default: ``sagemaker_featurestore`` and the group's name with
+            the time of its creation.
+    """
+
+    names: TableNames | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class GlueTable:
-    """A Hive-style Glue table of Parquet files that the service makes."""
+    """A Hive-style Glue table of Parquet files that the service makes.
+
+    Attributes:
+        names: The service's own by default, as in `IcebergTable`.
+    """
+
+    names: TableNames | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,6 +180,13 @@ def online_of(stores: Stores) -> OnlineStore | InMemoryStore | None:
 def offline_of(stores: Stores) -> OfflineStore | None:
     """The offline store, if there is one."""
     return None if isinstance(stores, OnlineOnly) else stores.offline
+
+
+def table_names(offline: OfflineStore) -> TableNames | None:
+    """Database and table, where they are chosen and not the service's."""
+    if isinstance(offline.table, OwnGlueTable):
+        return TableNames(database=offline.table.database, table=offline.table.table)
+    return offline.table.names
 
 
 def is_provisioned(stores: Stores) -> bool:
@@ -227,6 +264,17 @@ def check_stores(problems: Problems, stores: Stores) -> None:
             allowed="1 to 512 characters that are safe in S3 keys, without outer slashes",
             instead=f"Write {offline.prefix.strip('/') or 'feature-store'!r}.",
         )
+    if offline is not None and (names := table_names(offline)) is not None:
+        for what in ("database", "table"):
+            name = getattr(names, what)
+            problems.check(
+                is_token(name) or bool(_TABLE.fullmatch(name)),
+                f"stores.offline.table: {what}",
+                got=name,
+                allowed="1 to 255 lower-case letters, digits and underscores, which Athena needs "
+                "no quotes for",
+                instead=f"Write {re.sub('[^a-z0-9_]+', '_', name.lower())[:255] or 'features'!r}.",
+            )
 
 
 def _check_ttl(problems: Problems, online: OnlineStore | InMemoryStore | None) -> None:

@@ -1,4 +1,4 @@
-"""A feature: a name and one of three types."""
+"""A feature: a name and one of three types; and the operations on records."""
 
 from __future__ import annotations
 
@@ -40,3 +40,14 @@ class Feature:
     def fractional(cls, name: str) -> Feature:
         """A feature of decimal numbers, or of a time in seconds since 1970."""
         return cls(name, FeatureType.FRACTIONAL)
+
+
+class Operation(StrEnum):
+    """Runtime operations whose metrics are kept by group.
+
+    BatchGetRecord is not among them: its metrics are per account.
+    """
+
+    GET_RECORD = "GetRecord"
+    PUT_RECORD = "PutRecord"
+    DELETE_RECORD = "DeleteRecord"

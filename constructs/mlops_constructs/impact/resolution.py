@@ -2,29 +2,24 @@
 
 from __future__ import annotations
 
-import base64
-import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from mlops_constructs.impact.values import ABSENT, Attribute, Call, Import, Text
-from mlops_constructs.rules.engine.conditions import OTHER, Conditions, Scenario
+from mlops_constructs.rules.engine.conditions import Conditions, Scenario
 from mlops_constructs.rules.engine.errors import MAX_DEPTH, TemplateError
+from mlops_constructs.rules.engine.intrinsics import Intrinsics, attribute, encoded, interleaved
 
-_PLACEHOLDER: Final = re.compile(r"\$\{([^}]{0,300})\}")
 # CloudFormation takes templates of 1 MB; a bomb of nested Fn::Sub would not stop there.
 _MOST_TEXT: Final = 2_000_000
 _MOST_PIECES: Final = 10_000
 
 
-class Resolver:
-    """Resolves values of a template in one scenario.
+class Resolver(Intrinsics):
+    """Resolves values and keeps what only the deployment knows, so that equal stays equal.
 
     Args:
-        mappings: The Mappings section.
-        conditions: The conditions.
-        scenario: The values of the variables that the conditions depend on.
-        known: What is known about parameters and pseudo parameters, by name.
+        mappings, conditions, scenario, known: As for `Intrinsics`.
         parameters: What stands for the parameters that the stack around this one gives.
         nested: The nested stacks whose templates are known, by logical id.
     """
@@ -39,10 +34,7 @@ class Resolver:
         parameters: Mapping[str, Import],
         nested: Mapping[str, str],
     ) -> None:
-        self._mappings = mappings
-        self._conditions = conditions
-        self._scenario = scenario
-        self._known = known
+        super().__init__(mappings, conditions, scenario, known)
         self._parameters = parameters
         self._nested = nested
 
@@ -74,38 +66,30 @@ class Resolver:
             return Call("Ref", self.resolve(operand, depth))
         if operand == "AWS::NoValue":
             return ABSENT
-        if operand in self._known:
-            return self._known[operand]
-        value = self._scenario.get(f"parameter:{operand}", OTHER)
-        return self._parameters.get(operand, Attribute(operand)) if value == OTHER else value
+        value = self._value_of(operand)
+        return self._parameters.get(operand, Attribute(operand)) if value is None else value
 
     def _get_att(self, operand: Any, depth: int) -> Any:
-        if isinstance(operand, str):
-            operand = operand.split(".", 1)
-        if isinstance(operand, list) and operand and all(isinstance(p, str) for p in operand):
-            name = ".".join(operand[1:])
-            if operand[0] in self._nested and name.startswith("Outputs."):
-                return output_of(self._nested[operand[0]], name.removeprefix("Outputs."))
-            return Attribute(operand[0], name)
-        return Call("Fn::GetAtt", self.resolve(operand, depth))
+        found = attribute(operand)
+        if found is None:
+            return Call("Fn::GetAtt", self.resolve(operand, depth))
+        target, name = found
+        if target in self._nested and name.startswith("Outputs."):
+            return output_of(self._nested[target], name.removeprefix("Outputs."))
+        return Attribute(target, name)
 
     def _if(self, operand: Any, depth: int) -> Any:
-        if not isinstance(operand, list) or len(operand) != 3 or not isinstance(operand[0], str):
+        branch = self._branch(operand)
+        if branch is None:
             return Call("Fn::If", self.resolve(operand, depth))
-        holds = self._conditions.evaluate(operand[0], self._scenario)
-        if holds is None:
-            return Call("Fn::If", self.resolve(operand, depth))
-        return self.resolve(operand[1 if holds else 2], depth)
+        return self.resolve(operand[branch], depth)
 
     def _join(self, operand: Any, depth: int) -> Any:
         resolved = self.resolve(operand, depth)
         if isinstance(resolved, list) and len(resolved) == 2 and isinstance(resolved[0], str):
             separator, parts = resolved
             if isinstance(parts, list):
-                pieces: list[Any] = []
-                for index, part in enumerate(parts):
-                    pieces.extend((separator, part) if index else (part,))
-                return text(pieces)
+                return text(interleaved(separator, parts))
         return Call("Fn::Join", resolved)
 
     def _sub(self, operand: Any, depth: int) -> Any:
@@ -115,19 +99,7 @@ class Resolver:
             template, local = operand[0], self.resolve(operand[1], depth)
         if not isinstance(template, str) or not isinstance(local, dict):
             return Call("Fn::Sub", self.resolve(operand, depth))
-        pieces: list[Any] = []
-        end = 0
-        for match in _PLACEHOLDER.finditer(template):
-            pieces.append(template[end : match.start()])
-            name = match.group(1).strip()
-            if name.startswith("!"):
-                pieces.append("${" + name[1:] + "}")
-            elif name in local:
-                pieces.append(local[name])
-            else:
-                pieces.append((self._get_att if "." in name else self._ref)(name, depth))
-            end = match.end()
-        return text([*pieces, template[end:]])
+        return text(self._substituted(template, local, depth))
 
     def _select(self, operand: Any, depth: int) -> Any:
         resolved = self.resolve(operand, depth)
@@ -159,9 +131,7 @@ class Resolver:
 
     def _base64(self, operand: Any, depth: int) -> Any:
         resolved = self.resolve(operand, depth)
-        if isinstance(resolved, str):
-            return base64.b64encode(resolved.encode("utf-8", "surrogatepass")).decode()
-        return Call("Fn::Base64", resolved)
+        return encoded(resolved) if isinstance(resolved, str) else Call("Fn::Base64", resolved)
 
     def _import(self, operand: Any, depth: int) -> Any:
         return Import(export_key(self.resolve(operand, depth)))

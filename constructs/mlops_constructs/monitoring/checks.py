@@ -14,6 +14,8 @@ from mlops_constructs.common.regions import check_region
 from mlops_constructs.common.tokens import is_token
 from mlops_constructs.monitoring.engines import Engine, NativeEngine, OpenEngine
 from mlops_constructs.monitoring.inputs import (
+    AttributionDrift,
+    BiasDrift,
     DataQuality,
     EndpointCapture,
     ModelQuality,
@@ -58,7 +60,7 @@ def check_suite(  # noqa: PLR0917  # one caller, the constructor, whose argument
         check_name(problems, "target.endpoint_name", target.endpoint_name)
     check_schedule(problems, schedule)
     _check_monitors(problems, monitors)
-    _check_engine(problems, scope, monitors, schedule, engine)
+    _check_engine(problems, scope, target, monitors, schedule, engine)
 
 
 def _check_monitors(problems: Problems, monitors: Sequence[Monitor]) -> None:
@@ -83,6 +85,14 @@ def _check_monitors(problems: Problems, monitors: Sequence[Monitor]) -> None:
             _check_data_quality(problems, monitor)
         if isinstance(monitor, ModelQuality):
             _check_model_quality(problems, monitor)
+        if isinstance(monitor, BiasDrift):
+            problems.check(
+                0 <= monitor.tolerance < 1,
+                "BiasDrift.tolerance",
+                got=monitor.tolerance,
+                allowed="0 to below 1",
+                instead="Write 0.05 for five points of difference.",
+            )
         for name in ("constraints", "ground_truth", "config"):
             folder = getattr(monitor, name, None)
             if isinstance(folder, S3Folder):
@@ -124,6 +134,13 @@ def _check_data_quality(problems: Problems, monitor: DataQuality) -> None:
 
 
 def _check_model_quality(problems: Problems, monitor: ModelQuality) -> None:
+    problems.check(
+        0 <= monitor.label_delay_hours <= 168,
+        "ModelQuality.label_delay_hours",
+        got=monitor.label_delay_hours,
+        allowed="0 to 168, a week",
+        instead="Write how many hours after an answer its truth is known.",
+    )
     has = monitor.inference_attribute is not None
     if monitor.problem_type == ProblemType.BINARY:
         has = has or monitor.probability_attribute is not None
@@ -137,9 +154,10 @@ def _check_model_quality(problems: Problems, monitor: ModelQuality) -> None:
     )
 
 
-def _check_engine(
+def _check_engine(  # noqa: PLR0917  # one caller, whose arguments these are
     problems: Problems,
     scope: Construct,
+    target: Target,
     monitors: Sequence[Monitor],
     schedule: Schedule,
     engine: Engine,
@@ -153,13 +171,31 @@ def _check_engine(
         )
         return
     if isinstance(engine, OpenEngine):
-        others = [type(each).__name__ for each in monitors if not isinstance(each, DataQuality)]
         problems.check(
-            not others,
+            not any(isinstance(each, AttributionDrift) for each in monitors),
             "monitors",
-            got=others,
-            allowed="DataQuality, with OpenEngine",
+            got=["AttributionDrift"],
+            allowed="DataQuality, ModelQuality, BiasDrift with OpenEngine",
             instead="Take NativeEngine() in an account that has SageMaker Model Monitor.",
+        )
+        labelled = [each for each in monitors if isinstance(each, (ModelQuality, BiasDrift))]
+        problems.check(
+            not labelled or not isinstance(target, S3Dataset),
+            "target",
+            got="S3Dataset",
+            allowed="EndpointCapture, for ModelQuality and BiasDrift with OpenEngine",
+            instead="Monitor the endpoint: labels are joined with what it answered.",
+        )
+        answers = {
+            (each.inference_attribute, each.probability_attribute, each.probability_threshold)
+            for each in labelled
+        }
+        problems.check(
+            len(answers) <= 1,
+            "monitors",
+            got=sorted(map(str, answers)),
+            allowed="the same attributes and threshold for ModelQuality and BiasDrift",
+            instead="One endpoint has one kind of answer: give both the same.",
         )
     if isinstance(engine, NativeEngine):
         check_region(

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mlops_constructs.common.bundles import CodeBundle
 from mlops_constructs.common.images import FrameworkImage
 from mlops_constructs.monitoring.engines import OpenEngine
-from mlops_constructs.monitoring.inputs import DataQuality, EndpointCapture
+from mlops_constructs.monitoring.inputs import (
+    AttributionDrift,
+    BiasDrift,
+    DataQuality,
+    EndpointCapture,
+    ModelQuality,
+    Monitor,
+    S3Folder,
+)
 from mlops_constructs.monitoring.plan import Plan
 from mlops_constructs.monitoring.schedules import hours_of
 
@@ -25,9 +34,40 @@ _ENTRYPOINT = [
 ]
 
 
+#: What the metrics' dimension ``MonitorType`` says, in the service's words.
+METRIC_TYPES: Mapping[type[Monitor], str] = {
+    DataQuality: "DataQuality",
+    ModelQuality: "ModelQuality",
+    BiasDrift: "ModelBias",
+    AttributionDrift: "ModelExplainability",
+}
+
+
+def metric_type(monitor: Monitor) -> str:
+    """What the metrics' dimension ``MonitorType`` says, in the service's words."""
+    return METRIC_TYPES[type(monitor)]
+
+
+def folders_of(monitors: Sequence[Monitor]) -> dict[str, S3Folder]:
+    """What the analysis reads besides the monitored data, by its option."""
+    folders: dict[str, S3Folder] = {}
+    for monitor in monitors:
+        if isinstance(monitor, DataQuality):
+            folders["--reference"] = monitor.reference
+        if isinstance(monitor, (ModelQuality, BiasDrift)):
+            folders["--ground-truth"] = monitor.ground_truth
+        if isinstance(monitor, ModelQuality) and monitor.constraints is not None:
+            folders["--quality-constraints"] = monitor.constraints
+        if isinstance(monitor, BiasDrift):
+            folders["--bias-config"] = monitor.config
+            if monitor.constraints is not None:
+                folders["--bias-constraints"] = monitor.constraints
+    return folders
+
+
 def pipeline_definition(
     plan: Plan,
-    monitor: DataQuality,
+    monitors: Sequence[Monitor],
     engine: OpenEngine,
     *,
     image: FrameworkImage,
@@ -62,11 +102,15 @@ def pipeline_definition(
         "AppSpecification": {
             "ImageUri": image.uri,
             "ContainerEntrypoint": _ENTRYPOINT,
-            "ContainerArguments": _arguments(plan, report_uri),
+            "ContainerArguments": _arguments(plan, monitors, report_uri),
         },
         "ProcessingInputs": [
             _input("code", code.s3_object_url),
-            _input("reference", monitor.reference.uri),
+            *(
+                _input("reference", monitor.reference.uri)
+                for monitor in monitors
+                if isinstance(monitor, DataQuality)
+            ),
         ],
         "ProcessingOutputConfig": {"KmsKeyId": plan.key.key_arn, "Outputs": [output]},
         "NetworkConfig": _network(engine),
@@ -94,14 +138,17 @@ def pipeline_definition(
     }
 
 
-def _arguments(plan: Plan, report_uri: dict[str, Any]) -> list[Any]:
+def _arguments(plan: Plan, monitors: Sequence[Monitor], report_uri: dict[str, Any]) -> list[Any]:
     options: dict[str, Any] = {
         "--monitor": plan.monitor_name,
         "--until": {"Get": f"Parameters.{TIME_PARAMETER}"},
         "--hours": str(hours_of(plan.schedule)),
         "--kind": "capture" if isinstance(plan.target, EndpointCapture) else "dataset",
         "--data": plan.data.uri,
-        "--reference": f"{_BASE}/input/reference",
+        **{
+            option: f"{_BASE}/input/reference" if option == "--reference" else folder.uri
+            for option, folder in folders_of(monitors).items()
+        },
         "--output": f"{_BASE}/output",
         "--report-uri": report_uri,
         "--message": "/opt/ml/output/message",

@@ -4,7 +4,7 @@
 |---|---|---|
 | runs | a scheduled SageMaker pipeline with our analysis | Model Monitor's schedules |
 | open to | everybody | accounts that used Model Monitor before it closed to new customers |
-| monitors | data quality | all four |
+| monitors | data quality, model quality, bias | all four |
 | targets | capture, any S3 data set | capture, batch transform capture |
 | violations | count by severity, event with the features | event with the job's exit message |
 | answers to false alarms | rate per run, effect-size floor | distance threshold |
@@ -43,7 +43,7 @@ class OpenEngine(_Jobs):
     """Our analysis in AWS's scikit-learn container.
 
     Attributes:
-        image: Another image with Python 3.9 or later, numpy, scipy, pandas, pyarrow and boto3.
+        image: Another image with Python 3.9 or later, numpy, scipy, pyarrow and boto3.
     """
 
     image: FrameworkImage | None = None

@@ -69,7 +69,7 @@ class DataQuality:
             by default the reference's columns without the ignored ones.
         missing_values: Spellings of a missing value in text.
         false_alarm_rate: The probability that a run on unchanged data reports anything, for all
-            features together (Holm); above 0, at most 0.5.
+            features and pairs of features together (Holm); above 0, at most 0.5.
         drift_floor: The smallest change that counts as drift, 0 to 1: the gap between two
             distribution functions, or the share of rows that changed category.
     """
@@ -93,15 +93,19 @@ class ProblemType(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class ModelQuality:
-    """Predictions against the truth. Native engine only.
+    """Predictions against the truth.
 
     Attributes:
         problem_type: What the model predicts.
-        ground_truth: Labels as CSV below ``yyyy/mm/dd/hh``, joined by event or inference id.
+        ground_truth: Labels below ``yyyy/mm/dd/hh`` in the service's layout (JSON Lines), joined by
+            inference id or, where callers give none, event id.
         inference_attribute: The prediction's index or path in the answer.
         probability_attribute: The probability's index or path, for binary models.
         probability_threshold: From where on a probability means yes.
-        constraints: A folder with ``constraints.json``.
+        constraints: A folder with ``constraints.json``; without it metrics are only published.
+        positive_label: The positive label of a binary model. Used by the open engine.
+        label_delay_hours: How many hours labels may take: so much later the open engine looks at
+            a prediction. 0 to 168.
     """
 
     problem_type: ProblemType
@@ -110,19 +114,26 @@ class ModelQuality:
     probability_attribute: str | None = None
     probability_threshold: float | None = None
     constraints: S3Folder | None = None
+    positive_label: str = "1"
+    label_delay_hours: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
 class BiasDrift:
-    """Differences between groups of people, before and after training. Native engine only.
+    """Differences between groups of people, in labels and in predictions.
 
     Attributes:
-        config: A folder with ``analysis_config.json`` of SageMaker Clarify.
-        ground_truth: Labels as CSV below ``yyyy/mm/dd/hh``.
+        config: A folder with ``analysis_config.json`` in the layout of SageMaker Clarify. The open
+            engine reads ``headers``, ``label``, ``label_values_or_threshold``, ``facet`` and
+            ``group_variable``.
+        ground_truth: Labels below ``yyyy/mm/dd/hh`` in the service's layout (JSON Lines).
         inference_attribute: The prediction's index or path in the answer.
         probability_attribute: The probability's index or path.
         probability_threshold: From where on a probability means yes.
-        constraints: A folder with ``constraints.json``.
+        constraints: A folder with ``constraints.json``, the measures of the training data: what
+            lies between them and no difference is allowed.
+        tolerance: By how much a measure may leave what is allowed, 0 to below 1. Used by the open
+            engine.
     """
 
     config: S3Folder
@@ -131,6 +142,7 @@ class BiasDrift:
     probability_attribute: str | None = None
     probability_threshold: float | None = None
     constraints: S3Folder | None = None
+    tolerance: float = 0.05
 
 
 @dataclass(frozen=True, kw_only=True)

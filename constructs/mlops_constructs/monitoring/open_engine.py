@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import json
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from aws_cdk import Stack, aws_iam as iam, aws_sagemaker as sagemaker, aws_scheduler as scheduler
 
@@ -24,9 +26,14 @@ from mlops_constructs.common.roles import (
 )
 from mlops_constructs.monitoring import access
 from mlops_constructs.monitoring.analysis.publish import EVENT_SOURCE, NAMESPACE
-from mlops_constructs.monitoring.definition import TIME_PARAMETER, pipeline_definition
+from mlops_constructs.monitoring.definition import (
+    TIME_PARAMETER,
+    folders_of,
+    metric_type,
+    pipeline_definition,
+)
 from mlops_constructs.monitoring.engines import OpenEngine
-from mlops_constructs.monitoring.inputs import DataQuality
+from mlops_constructs.monitoring.inputs import BiasDrift, DataQuality, ModelQuality, Monitor
 from mlops_constructs.monitoring.plan import Plan
 from mlops_constructs.monitoring.schedules import scheduler_expression
 
@@ -52,17 +59,17 @@ class OpenMonitor:
     role: iam.Role
 
 
-def make_open_monitor(plan: Plan, monitor: DataQuality, engine: OpenEngine) -> OpenMonitor:
+def make_open_monitor(plan: Plan, monitors: Sequence[Monitor], engine: OpenEngine) -> OpenMonitor:
     """Make pipeline, roles and schedule below the suite."""
     scope, stack = plan.scope, Stack.of(plan.scope)
     name = f"{plan.monitor_name}-data-quality"
     image = engine.image or framework_image(scope, "sklearn", "1.4-2")
-    code = _bundle(plan, monitor)
+    code = _bundle(plan, monitors)
     role = sagemaker_role(scope, "Role", description=f"Analyses data for {plan.monitor_name}")
     access.allow_job(
         role, key=plan.key, repository_arn=image.repository_arn, network=engine.network
     )
-    _allow_analysis(role, plan, monitor, code)
+    _allow_analysis(role, plan, monitors, code)
     pipeline_role = _pipeline_role(plan, name, role)
     pipeline = sagemaker.CfnPipeline(
         scope,
@@ -72,7 +79,7 @@ def make_open_monitor(plan: Plan, monitor: DataQuality, engine: OpenEngine) -> O
         pipeline_definition={
             "PipelineDefinitionBody": stack.to_json_string(
                 pipeline_definition(
-                    plan, monitor, engine, image=image, code=code, job_role_arn=role.role_arn
+                    plan, monitors, engine, image=image, code=code, job_role_arn=role.role_arn
                 )
             )
         },
@@ -91,15 +98,33 @@ def make_open_monitor(plan: Plan, monitor: DataQuality, engine: OpenEngine) -> O
     )
 
 
-def _bundle(plan: Plan, monitor: DataQuality) -> CodeBundle:
-    settings = {
-        "false_alarm_rate": monitor.false_alarm_rate,
-        "drift_floor": monitor.drift_floor,
-        "missing_values": list(monitor.missing_values),
-        "columns": list(monitor.reference.columns),
-        "capture_columns": list(monitor.capture_columns),
-        "ignore": list(monitor.ignore),
-    }
+def _bundle(plan: Plan, monitors: Sequence[Monitor]) -> CodeBundle:
+    settings: dict[str, Any] = {"monitors": [metric_type(monitor) for monitor in monitors]}
+    for monitor in monitors:
+        if isinstance(monitor, DataQuality):
+            settings |= {
+                "false_alarm_rate": monitor.false_alarm_rate,
+                "drift_floor": monitor.drift_floor,
+                "missing_values": list(monitor.missing_values),
+                "columns": list(monitor.reference.columns),
+                "capture_columns": list(monitor.capture_columns),
+                "ignore": list(monitor.ignore),
+            }
+        if isinstance(monitor, (ModelQuality, BiasDrift)):
+            settings |= {
+                "inference_attribute": monitor.inference_attribute,
+                "probability_attribute": monitor.probability_attribute,
+            }
+            if monitor.probability_threshold is not None:
+                settings["probability_threshold"] = monitor.probability_threshold
+        if isinstance(monitor, ModelQuality):
+            settings |= {
+                "problem_type": str(monitor.problem_type),
+                "positive_label": monitor.positive_label,
+                "label_delay_hours": monitor.label_delay_hours,
+            }
+        if isinstance(monitor, BiasDrift):
+            settings["bias_tolerance"] = monitor.tolerance
     files = {f"analysis/{path.name}": path for path in sorted(_ANALYSIS.glob("*.py"))}
     with tempfile.TemporaryDirectory(prefix="mlops-constructs-") as folder:
         path = Path(folder, "settings.json")
@@ -107,10 +132,13 @@ def _bundle(plan: Plan, monitor: DataQuality) -> CodeBundle:
         return code_bundle(plan.scope, "Code", {**files, "settings.json": path})
 
 
-def _allow_analysis(role: iam.Role, plan: Plan, monitor: DataQuality, code: CodeBundle) -> None:
+def _allow_analysis(
+    role: iam.Role, plan: Plan, monitors: Sequence[Monitor], code: CodeBundle
+) -> None:
     allow_job_metrics(role, NAMESPACE)
     access.allow_read_folder(role, plan.data)
-    access.allow_read_folder(role, monitor.reference)
+    for folder in folders_of(monitors).values():
+        access.allow_read_folder(role, folder)
     access.allow_write_folder(role, plan.reports)
     code.grant_read(role)
     acknowledge_wildcards(

@@ -42,10 +42,13 @@ from mlops_constructs.monitoring.alarms import (
 )
 from mlops_constructs.monitoring.analysis.publish import EVENT_SOURCE, EVENT_TYPE, NAMESPACE
 from mlops_constructs.monitoring.checks import check_suite
+from mlops_constructs.monitoring.definition import METRIC_TYPES
 from mlops_constructs.monitoring.engines import Engine, NativeEngine, OpenEngine
 from mlops_constructs.monitoring.inputs import (
+    BiasDrift,
     DataQuality,
     EndpointCapture,
+    ModelQuality,
     Monitor,
     S3Folder,
     Target,
@@ -60,6 +63,8 @@ from mlops_constructs.monitoring.open_engine import OpenMonitor, make_open_monit
 from mlops_constructs.monitoring.plan import Plan
 from mlops_constructs.monitoring.schedules import Hourly, Schedule, hours_of
 
+_CALLED = {DataQuality: "data quality", ModelQuality: "model quality", BiasDrift: "bias"}
+
 
 class ModelMonitorSuite(Construct):
     """Monitors of one endpoint or one data set.
@@ -72,7 +77,9 @@ class ModelMonitorSuite(Construct):
         topic: Whom the alarms tell.
         open_monitor: What the open engine made, if it is used.
         native_monitors: What the native engine made, by kind of monitor.
-        violation_alarms: One per severity; none with the native engine, which has no such metric.
+        violation_alarms: One per severity, of data quality; none with the native engine, which
+            has no such metric.
+        model_alarms: The same for the other monitors, by kind of monitor and severity.
         run_alarm: Fires when a run gave no answer; None with the native engine.
 
     Example:
@@ -109,7 +116,7 @@ class ModelMonitorSuite(Construct):
             construct_id: The id.
             monitor_name: At most 48 lower-case letters, digits and inner hyphens.
             target: An endpoint with data capture, or files in S3.
-            monitors: At most one of each kind; the open engine has `DataQuality`.
+            monitors: At most one of each kind; the open engine has no `AttributionDrift`.
             schedule: `Hourly` by default; a run looks at the time since the run before.
             engine: `OpenEngine` by default.
             reports: Where results go; a bucket is made when left out. The folder of each run is
@@ -157,16 +164,17 @@ class ModelMonitorSuite(Construct):
         self.open_monitor: OpenMonitor | None = None
         self.native_monitors: dict[type[Monitor], NativeMonitor] = {}
         self.violation_alarms: dict[Severity, cloudwatch.Alarm] = {}
+        self.model_alarms: dict[tuple[type[Monitor], Severity], cloudwatch.Alarm] = {}
         self.run_alarm: cloudwatch.Alarm | None = None
         if isinstance(engine, NativeEngine):
             self.native_monitors = {
                 type(monitor): make_native_monitor(plan, monitor, engine) for monitor in monitors
             }
         else:
-            (monitor,) = monitors
-            assert isinstance(monitor, DataQuality)  # noqa: S101  # check_suite has refused others
-            self.open_monitor = make_open_monitor(plan, monitor, engine)
-            self._alarms(self.open_monitor, violation_alarms, Duration.hours(hours_of(schedule)))
+            self.open_monitor = make_open_monitor(plan, monitors, engine)
+            self._alarms(
+                self.open_monitor, monitors, violation_alarms, Duration.hours(hours_of(schedule))
+            )
 
     def violation_pattern(self) -> events.EventPattern:
         """The pattern of the event that a run with violations causes.
@@ -239,6 +247,7 @@ class ModelMonitorSuite(Construct):
         self,
         metric_name: str,
         *,
+        monitor: type[Monitor] = DataQuality,
         dimensions: Mapping[str, str] | None = None,
         statistic: str = "Maximum",
         period: Duration | None = None,
@@ -247,6 +256,7 @@ class ModelMonitorSuite(Construct):
 
         Args:
             metric_name: One of those that `analysis.publish` lists.
+            monitor: Of which kind of monitor.
             dimensions: More than ``Monitor`` and ``MonitorType``.
             statistic: How values are combined.
             period: Over what time; five minutes by default.
@@ -261,7 +271,7 @@ class ModelMonitorSuite(Construct):
             metric_name=metric_name,
             dimensions_map={
                 "Monitor": self.monitor_name,
-                "MonitorType": "DataQuality",
+                "MonitorType": METRIC_TYPES[monitor],
                 **(dimensions or {}),
             },
             statistic=statistic,
@@ -269,11 +279,16 @@ class ModelMonitorSuite(Construct):
         )
 
     def metric_violations(
-        self, severity: Severity | None = None, *, period: Duration | None = None
+        self,
+        severity: Severity | None = None,
+        *,
+        monitor: type[Monitor] = DataQuality,
+        period: Duration | None = None,
     ) -> cloudwatch.Metric:
         """Number of violations of one severity, or of all."""
         return self.metric(
             "Violations",
+            monitor=monitor,
             dimensions={"Severity": str(severity)} if severity else None,
             period=period,
         )
@@ -285,6 +300,12 @@ class ModelMonitorSuite(Construct):
     def metric_run_failed(self, *, period: Duration | None = None) -> cloudwatch.Metric:
         """1 for a run without an answer, else 0."""
         return self.metric("RunFailed", period=period)
+
+    def metric_measure(
+        self, name: str, *, monitor: type[Monitor] = ModelQuality, period: Duration | None = None
+    ) -> cloudwatch.Metric:
+        """A metric of model quality, such as ``auc``, or of bias, such as ``sex DPPL``."""
+        return self.metric("Measure", monitor=monitor, dimensions={"Measure": name}, period=period)
 
     def metric_drift(self, feature: str, *, period: Duration | None = None) -> cloudwatch.Metric:
         """How far a feature's distribution is from the reference, by the measure of the engine."""
@@ -321,20 +342,28 @@ class ModelMonitorSuite(Construct):
     def _alarms(
         self,
         made: OpenMonitor,
+        monitors: Sequence[Monitor],
         violation_alarms: Mapping[Severity, ViolationAlarm],
         period: Duration,
     ) -> None:
-        for severity, wanted in violation_alarms.items():
-            self.violation_alarms[severity] = make_alarm(
-                self,
-                f"{severity.capitalize()}ViolationsAlarm",
-                description=f"{self.monitor_name}: {severity} violations of data quality. "
-                f"Reports: {self.reports.uri}",
-                metric=self.metric_violations(severity, period=period),
-                threshold=wanted.at_least,
-                runs=wanted.consecutive_runs,
-                topic=self.topic,
-            )
+        for kind in map(type, monitors):
+            for severity, wanted in violation_alarms.items():
+                alarm = make_alarm(
+                    self,
+                    f"{severity.capitalize()}ViolationsAlarm"
+                    if kind is DataQuality
+                    else f"{severity.capitalize()}{kind.__name__}Alarm",
+                    description=f"{self.monitor_name}: {severity} violations of {_CALLED[kind]}. "
+                    f"Reports: {self.reports.uri}",
+                    metric=self.metric_violations(severity, monitor=kind, period=period),
+                    threshold=wanted.at_least,
+                    runs=wanted.consecutive_runs,
+                    topic=self.topic,
+                )
+                if kind is DataQuality:
+                    self.violation_alarms[severity] = alarm
+                else:
+                    self.model_alarms[kind, severity] = alarm
         self.run_alarm = make_alarm(
             self,
             "RunAlarm",

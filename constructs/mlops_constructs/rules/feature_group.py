@@ -11,8 +11,10 @@ from mlops_constructs.rules.engine.values import Node, Problems, show
 
 FEATURE_GROUP: Final = "AWS::SageMaker::FeatureGroup"
 
-_NAME: Final = re.compile(r"[a-zA-Z0-9]([-_]*[a-zA-Z0-9]){0,63}")
-_RESERVED: Final = ("is_deleted", "write_time", "api_invocation_time")
+#: Names of groups and features (botocore; the schema's pattern has no end anchor).
+NAME: Final = re.compile(r"[a-zA-Z0-9]([-_]*[a-zA-Z0-9]){0,63}")
+#: Columns that Feature Store adds to the offline store itself (botocore).
+RESERVED_NAMES: Final = ("is_deleted", "write_time", "api_invocation_time")
 
 
 def _features(group: Resource) -> dict[str, Node] | None:
@@ -102,14 +104,14 @@ def iceberg_event_time(group: Resource) -> Problems:
 @rule(
     "FG06",
     FEATURE_GROUP,
-    fix=f"Choose another name than {', '.join(_RESERVED)}",
+    fix=f"Choose another name than {', '.join(RESERVED_NAMES)}",
     source="botocore FeatureDefinition.FeatureName",
 )
 def reserved_names(group: Resource) -> Problems:
     """No feature has a name that Feature Store uses itself."""
     for definition in group["FeatureDefinitions"].items:
         name = definition["FeatureName"]
-        if (name.text or "").lower() in _RESERVED:
+        if (name.text or "").lower() in RESERVED_NAMES:
             yield name.problem(f"{show(name.text)} is reserved")
 
 
@@ -243,7 +245,7 @@ def names_fit(group: Resource) -> Problems:
     """Names of feature groups and features fit the API's pattern."""
     definitions = group["FeatureDefinitions"].items
     for name in (group["FeatureGroupName"], *(d["FeatureName"] for d in definitions)):
-        if name.text is not None and not _NAME.fullmatch(name.text[:1000]):
+        if name.text is not None and not NAME.fullmatch(name.text[:1000]):
             yield name.problem(f"The API refuses the name {show(name.text)}")
 
 

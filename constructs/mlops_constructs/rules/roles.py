@@ -94,23 +94,39 @@ def sagemaker_may_assume(resource: Resource) -> Problems:
 
 @rule(
     "RL03",
-    EVENT_RULE,
     SCHEDULE,
-    fix="Allow the service that starts the target sts:AssumeRole in AssumeRolePolicyDocument",
+    fix="Allow scheduler.amazonaws.com sts:AssumeRole in AssumeRolePolicyDocument",
     source=(
-        "EventBridge Scheduler user guide: Set up the execution role; Amazon EventBridge user "
-        "guide: Using IAM roles; unproven that a deployment fails, but nothing is started"
+        "EventBridge Scheduler user guide: Set up the execution role; "
+        "github.com/aws/aws-sdk-js-v3#6494 (CreateSchedule: ValidationException)"
+    ),
+)
+def scheduler_may_assume(schedule: Resource) -> Problems:
+    """Scheduler may assume the role that it starts its target with."""
+    yield from _not_trusting(schedule["Target"], "scheduler.amazonaws.com")
+
+
+@rule(
+    "RL04",
+    EVENT_RULE,
+    fix="Allow events.amazonaws.com sts:AssumeRole in AssumeRolePolicyDocument",
+    source=(
+        "Amazon EventBridge user guide: Using IAM roles; PutRule refuses such a role "
+        "(github.com/Miserlou/Zappa#381), unproven that PutTargets does, but nothing is started"
     ),
     severity="warning",
 )
-def events_may_assume(resource: Resource) -> Problems:
-    """EventBridge, or Scheduler, may assume the role that it starts a target with."""
-    is_schedule = resource.type == SCHEDULE
-    service = "scheduler.amazonaws.com" if is_schedule else "events.amazonaws.com"
-    for target in [resource["Target"]] if is_schedule else resource["Targets"].items:
-        role = target["RoleArn"].target
-        if role is not None and role.type == ROLE and _trusts(role, service) is False:
-            yield target["RoleArn"].problem(f"{role.logical_id} does not trust {service}")
+def events_may_assume(event_rule: Resource) -> Problems:
+    """EventBridge may assume the role that it starts a target with."""
+    for target in event_rule["Targets"].items:
+        yield from _not_trusting(target, "events.amazonaws.com")
+
+
+def _not_trusting(target: Node, service: str) -> Problems:
+    """A target whose role is of this template and certainly does not let the service in."""
+    role = target["RoleArn"].target
+    if role is not None and role.type == ROLE and _trusts(role, service) is False:
+        yield target["RoleArn"].problem(f"{role.logical_id} does not trust {service}")
 
 
 def _trusts(role: Resource, service: str) -> bool | None:

@@ -3,7 +3,7 @@
 boto3 is imported only where a client is made for you; Athena's SQL needs nothing at all.
 """
 
-from mlops_constructs.runtime.ingestion import Failure, IngestionError, IngestionReport, ingest
+from mlops_constructs.runtime.ingestion import IngestionError, IngestionReport, ingest
 from mlops_constructs.runtime.online import OnlineRecords, read_online
 from mlops_constructs.runtime.retries import Retries
 from mlops_constructs.runtime.training_sets import (
@@ -12,6 +12,7 @@ from mlops_constructs.runtime.training_sets import (
     TimeFormat,
     training_set_sql,
 )
+from mlops_constructs.runtime.writes import Failure
 
 __all__ = [
     "Failure",

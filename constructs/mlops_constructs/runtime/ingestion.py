@@ -1,11 +1,12 @@
 """Batch ingestion: every record of a source is written, or it is in the report with the reason.
 
-- **Parallel**, with so many calls of PutRecord under way at a time; memory does not grow with the
-  source.
+- **Parallel**, with so many calls under way at a time; memory does not grow with the source.
+- **In batches** of 25 by BatchWriteRecord, where botocore knows it and the caller may call it; else
+  by PutRecord, as well as what a batch was refused for.
 - **Patient**: throttled and failed calls are made again with back-off and jitter; a limit of the
   rate keeps other users of the group alive.
 - **Resumable**: with a checkpoint file, a run that crashed goes on where all records before are
-  settled. What was under way is written again: PutRecord of the same record changes nothing
+  settled. What was under way is written again: writing the same record changes nothing
   online and adds a duplicate to the history, of which training sets take one. Records that failed
   are in the file too, and are tried again.
 - **No order** among records: the online store keeps the latest event time, whatever comes first
@@ -27,28 +28,14 @@ from typing import Any
 from mlops_constructs.common.errors import Problems
 from mlops_constructs.common.files import write_atomically
 from mlops_constructs.runtime.clients import runtime_client
-from mlops_constructs.runtime.records import encode, rows
-from mlops_constructs.runtime.retries import Outlook, RateLimit, Retries, code_of, outlook
+from mlops_constructs.runtime.records import rows
+from mlops_constructs.runtime.retries import RateLimit, Retries
+from mlops_constructs.runtime.writes import Failure, HopelessError, Settled, Work, Writes
 
 _VERSION = 1
 _SECONDS_BETWEEN_CHECKPOINTS = 1.0
-# Records under way or waiting, for each worker: one that is retried must not stop the others.
+# Calls under way or waiting, for each worker: one that is repeated must not stop the others.
 _WINDOW = 16
-
-
-@dataclass(frozen=True)
-class Failure:
-    """A record that was not written.
-
-    Attributes:
-        position: Its place in the source, from 0.
-        reason: The service's code and message, or what is wrong with the record.
-        record: The record as the source gave it; None if it failed in an earlier run.
-    """
-
-    position: int
-    reason: str
-    record: Mapping[str, Any] | None = None
 
 
 @dataclass
@@ -93,16 +80,6 @@ class IngestionError(Exception):
         self.report = report
 
 
-class _HopelessError(Exception):
-    pass
-
-
-@dataclass(frozen=True)
-class _Settled:
-    retries: int = 0
-    failure: Failure | None = None
-
-
 def ingest(
     feature_group_name: str,
     records: Any,
@@ -126,7 +103,7 @@ def ingest(
             resume, it must give the same records in the same order again.
         client: A client of ``sagemaker-featurestore-runtime``; made when left out.
         workers: Calls under way at a time.
-        records_per_second: The most calls per second, retries included; no limit by default.
+        records_per_second: The most records per second, retries included; no limit by default.
         retries: How often and how patiently calls are repeated.
         target_stores: ``OnlineStore``, ``OfflineStore``; all that the group has by default.
         checkpoint: A file in which to keep what is settled. Delete it to begin anew.
@@ -162,7 +139,7 @@ def ingest(
     problems.raise_if_any()
     run = _Run(
         report=IngestionReport(feature_group_name),
-        put=_Put(
+        writes=Writes(
             feature_group_name,
             client=runtime_client(workers) if client is None else client,
             target_stores=list(target_stores),
@@ -177,63 +154,19 @@ def ingest(
     return run.carry_out(records, workers)
 
 
-class _Put:
-    """Writes one record, as often as it takes; called by several threads."""
-
-    def __init__(
-        self,
-        group: str,
-        *,
-        client: Any,
-        target_stores: list[str],
-        retries: Retries,
-        rate: RateLimit,
-        sleep: Callable[[float], None],
-    ) -> None:
-        self._request: dict[str, Any] = {"FeatureGroupName": group}
-        if target_stores:
-            self._request["TargetStores"] = target_stores
-        self._client, self._retries, self._rate, self._sleep = client, retries, rate, sleep
-        self.stopped = False
-
-    def __call__(self, position: int, record: Mapping[str, Any]) -> _Settled:
-        try:
-            encoded = encode(record)
-        except ValueError as error:
-            return _Settled(failure=Failure(position, str(error), record))
-        attempt = 0
-        while True:
-            if self.stopped:
-                raise _HopelessError("stopped")
-            attempt += 1
-            self._rate.wait()
-            try:
-                self._client.put_record(**self._request, Record=encoded)
-            except Exception as error:
-                chance = outlook(error)
-                if chance is Outlook.HOPELESS:
-                    raise _HopelessError(f"{code_of(error)}: {error}") from error
-                if chance is Outlook.NEVER or attempt >= self._retries.attempts:
-                    reason = f"{code_of(error)}: {error}"
-                    return _Settled(attempt - 1, Failure(position, reason, record))
-            else:
-                return _Settled(attempt - 1)
-            self._sleep(self._retries.pause(attempt))
-
-
 @dataclass
 class _Run:
     """One run over a source."""
 
     report: IngestionReport
-    put: _Put
+    writes: Writes
     checkpoint: Path | None
     most_failures: int
     progress: Callable[[IngestionReport], None] | None
     #: How many leading records of the source are settled: written, or among the failures.
     done: int = 0
-    #: Records under way, in the order of the source.
-    waiting: deque[tuple[int, Future[_Settled]]] = field(default_factory=deque)
+    #: What is under way, in the order of the source: the last position of each call.
+    waiting: deque[tuple[int, Future[Settled]]] = field(default_factory=deque)
     started: float = field(default_factory=time.monotonic)
 
     def carry_out(self, records: Any, workers: int) -> IngestionReport:
@@ -241,29 +174,35 @@ class _Run:
         saved = self.started
         try:
             with ThreadPoolExecutor(workers, thread_name_prefix="ingest") as pool:
+                batch: Work = []
                 try:
-                    for position, record in self._work(records):
-                        if len(self.waiting) >= workers * _WINDOW:
-                            self._settle_first()
-                        self.waiting.append((position, pool.submit(self.put, position, record)))
+                    for each in self._work(records):
+                        batch.append(each)
+                        if len(batch) >= self.writes.batch:
+                            if len(self.waiting) >= workers * _WINDOW:
+                                self._settle_first()
+                            batch = self._submit(pool, batch)
                         if time.monotonic() - saved >= _SECONDS_BETWEEN_CHECKPOINTS:
                             saved = time.monotonic()
                             self._save()
+                    batch = self._submit(pool, batch)
                     while self.waiting:
                         self._settle_first()
                 except BaseException as error:
-                    self.put.stopped = isinstance(error, _HopelessError | KeyboardInterrupt)
+                    self.writes.stopped = isinstance(error, HopelessError | KeyboardInterrupt)
                     # As far as possible: the first that cannot be settled ends this.
                     with contextlib.suppress(Exception):
+                        if not self.writes.stopped:
+                            self._submit(pool, batch)
                         while self.waiting:
                             self._settle_first()
-                    self.put.stopped = True
+                    self.writes.stopped = True
                     for _, future in self.waiting:
                         future.cancel()
                     raise
                 finally:
                     self._save()
-        except _HopelessError as error:
+        except HopelessError as error:
             raise IngestionError(str(error), self.report) from error.__cause__
         return self.report
 
@@ -279,24 +218,29 @@ class _Run:
                 f"{self.report.skipped} records settled, but the source has {position + 1}"
             )
 
+    def _submit(self, pool: ThreadPoolExecutor, batch: Work) -> Work:
+        """Have a batch written; what is left of it is nothing."""
+        if batch:
+            self.waiting.append((batch[-1][0], pool.submit(self.writes, batch)))
+        return []
+
     def _settle_first(self) -> None:
-        """Note what became of the first record that waits.
+        """Note what became of the first call that waits.
 
         It is taken from the queue only then: whatever goes wrong, ``done`` does not pass it.
         """
-        position, future = self.waiting[0]
+        last, future = self.waiting[0]
         settled = future.result()
         self.waiting.popleft()
         report = self.report
         report.retries += settled.retries
-        self.done = max(self.done, position + 1)
-        if settled.failure is None:
-            report.written += 1
+        report.written += len(settled.written)
+        self.done = max(self.done, last + 1)
+        for position in settled.written:
             report.failures.pop(position, None)
-            return
-        report.failures[position] = settled.failure
-        if len(report.failures) > self.most_failures:
-            raise _HopelessError(f"more than {self.most_failures} records failed")
+        report.failures.update({failure.position: failure for failure in settled.failures})
+        if settled.failures and len(report.failures) > self.most_failures:
+            raise HopelessError(f"more than {self.most_failures} records failed")
 
     def _resume(self) -> None:
         if self.checkpoint is None or not self.checkpoint.exists():

@@ -78,10 +78,12 @@ def rows(source: Any) -> Iterator[Mapping[str, Any]]:
 
 
 def _text(name: str, value: Any) -> str | None:  # noqa: PLR0911  # one line for each type
-    if value is None or type(value).__name__ in _MISSING:
+    if value is None:
         return None
     if isinstance(value, str):
         return value
+    if type(value).__name__ in _MISSING:
+        return None
     if isinstance(value, bool):
         return str(int(value))
     if isinstance(value, int | UUID):

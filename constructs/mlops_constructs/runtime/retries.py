@@ -69,6 +69,13 @@ def outlook(error: Exception) -> Outlook:
     return Outlook.NEVER
 
 
+def outlook_of_code(code: str) -> Outlook:
+    """Read the code that an answer gives to one of several records."""
+    if code in _HOPELESS:
+        return Outlook.HOPELESS
+    return Outlook.AGAIN if may_pass(code) else Outlook.NEVER
+
+
 def may_pass(code: str) -> bool:
     """Whether a service's code means "too much" or "not now"."""
     return code in _AGAIN
@@ -117,14 +124,14 @@ class RateLimit:
         self._lock = threading.Lock()
         self._next = 0.0
 
-    def wait(self) -> None:
-        """Return when the next call may be made."""
+    def wait(self, count: int = 1) -> None:
+        """Return when the next ``count`` may go."""
         if not self._gap:
             return
         with self._lock:
             now = self._clock()
             turn = max(self._next, now)
-            self._next = turn + self._gap
+            self._next = turn + self._gap * count
         if turn > now:
             self._sleep(turn - now)
 

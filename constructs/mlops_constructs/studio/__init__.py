@@ -5,12 +5,28 @@ what users may do.
 """
 
 from mlops_constructs.studio.address_space import ExistingVpc, NewVpc
+from mlops_constructs.studio.audit import DomainAudit
 from mlops_constructs.studio.domain import SecureVpcDomain
 from mlops_constructs.studio.features import NetworkFeature
 from mlops_constructs.studio.lifecycle import LifecycleScript, StudioApp
 from mlops_constructs.studio.network import PrivateNetwork
-from mlops_constructs.studio.personas import DataScientist, MlEngineer, Persona
+from mlops_constructs.studio.personas import (
+    Administrator,
+    Auditor,
+    DataScientist,
+    MlEngineer,
+    ModelReviewer,
+    Persona,
+)
+from mlops_constructs.studio.portal import (
+    DockerAccess,
+    HideableApp,
+    StudioImage,
+    StudioPortal,
+    StudioTool,
+)
 from mlops_constructs.studio.settings import SpaceVolumes
+from mlops_constructs.studio.spaces import StudioSpace
 from mlops_constructs.studio.users import (
     Authentication,
     IamAuthentication,
@@ -19,13 +35,19 @@ from mlops_constructs.studio.users import (
 )
 
 __all__ = [
+    "Administrator",
+    "Auditor",
     "Authentication",
     "DataScientist",
+    "DockerAccess",
+    "DomainAudit",
     "ExistingVpc",
+    "HideableApp",
     "IamAuthentication",
     "IdentityCenter",
     "LifecycleScript",
     "MlEngineer",
+    "ModelReviewer",
     "NetworkFeature",
     "NewVpc",
     "Persona",
@@ -33,5 +55,9 @@ __all__ = [
     "SecureVpcDomain",
     "SpaceVolumes",
     "StudioApp",
+    "StudioImage",
+    "StudioPortal",
+    "StudioSpace",
+    "StudioTool",
     "UserProfile",
 ]

@@ -53,6 +53,18 @@ def reading() -> list[Permission]:
     ]
 
 
+def opening() -> list[Permission]:
+    """The pages of Studio, as oneself."""
+    return [
+        Permission(
+            actions=["sagemaker:CreatePresignedDomainUrl"],
+            resources=sagemaker(
+                "user-profile", name="${sagemaker:DomainId}/${sagemaker:UserProfileName}"
+            ),
+        )
+    ]
+
+
 def own_space(app_instance_types: Sequence[str]) -> list[Permission]:
     """The private space of the session's profile, and its apps on small instances."""
     # Without Null on the instance types: a request that names none gets the service's small one.
@@ -87,12 +99,7 @@ def own_space(app_instance_types: Sequence[str]) -> list[Permission]:
             conditions=own,
             reason=_OWN_SPACE,
         ),
-        Permission(
-            actions=["sagemaker:CreatePresignedDomainUrl"],
-            resources=sagemaker(
-                "user-profile", name="${sagemaker:DomainId}/${sagemaker:UserProfileName}"
-            ),
-        ),
+        *opening(),
         _tagging([*spaces, *apps], ["CreateSpace", "CreateApp"], _OWN_SPACE),
     ]
 
@@ -233,6 +240,119 @@ def registering() -> list[Permission]:
             [*versions, *sagemaker("model-package-group")],
             ["CreateModelPackage", "CreateModelPackageGroup"],
             reason,
+        ),
+    ]
+
+
+def approving() -> list[Permission]:
+    """Approving and rejecting versions that others registered."""
+    return [
+        Permission(
+            actions=["sagemaker:UpdateModelPackage"],
+            resources=sagemaker("model-package"),
+            conditions={
+                "StringEquals": {
+                    "sagemaker:ModelApprovalStatus": [
+                        "Approved",
+                        "PendingManualApproval",
+                        "Rejected",
+                    ]
+                }
+            },
+            reason="Reviewers decide about every version of the account; they register none.",
+        )
+    ]
+
+
+def administering(guards: Guards) -> list[Permission]:
+    """Scripts, images, everybody's apps, spaces and jobs; domain and notebooks within guards."""
+    scripts = sagemaker("studio-lifecycle-config", "image", "image-version", "app-image-config")
+    people = sagemaker("domain", "user-profile")
+    reason = "Administrators look after what users of the domain made and named."
+    kinds = ("Image", "ImageVersion", "AppImageConfig", "StudioLifecycleConfig")
+    return [
+        Permission(
+            actions=[
+                *(f"sagemaker:{verb}{kind}" for kind in kinds for verb in ("Create", "Delete")),
+                "sagemaker:UpdateAppImageConfig",
+                "sagemaker:UpdateImage",
+                "sagemaker:UpdateImageVersion",
+            ],
+            resources=scripts,
+            reason=reason,
+        ),
+        # Met as well by a request that leaves the access type alone; the service keeps it then.
+        Permission(
+            actions=["sagemaker:UpdateDomain"],
+            resources=people,
+            conditions={
+                "StringEqualsIfExists": {"sagemaker:AppNetworkAccessType": "VpcOnly"},
+                "ForAllValues:StringEquals": {
+                    Guard.SUBNETS.value: list(guards.subnet_ids),
+                },
+            },
+            reason=reason,
+        ),
+        Permission(
+            actions=["sagemaker:DeleteApp", "sagemaker:DeleteSpace"],
+            resources=sagemaker("app", "space"),
+            reason=reason,
+        ),
+        Permission(
+            actions=["sagemaker:CreateNotebookInstance"],
+            resources=sagemaker("notebook-instance"),
+            conditions=_closed_notebook(guards),
+            reason=reason,
+        ),
+        Permission(
+            actions=[
+                "sagemaker:DeleteNotebookInstance",
+                "sagemaker:StopNotebookInstance",
+                "sagemaker:StopAutoMLJob",
+                "sagemaker:StopHyperParameterTuningJob",
+                "sagemaker:StopPipelineExecution",
+                "sagemaker:StopProcessingJob",
+                "sagemaker:StopTrainingJob",
+                "sagemaker:StopTransformJob",
+            ],
+            resources=sagemaker("notebook-instance", "pipeline", *_ALL_JOB_TYPES),
+            reason=reason,
+        ),
+    ]
+
+
+def _closed_notebook(guards: Guards) -> Conditions:
+    """A notebook instance in the VPC, without root, encrypted, on a listed instance type."""
+    conditions = guards.on(*_NETWORK, Guard.VOLUME_KEY, Guard.INSTANCE_TYPES)
+    return conditions | {
+        "StringEquals": {
+            "sagemaker:DirectInternetAccess": "Disabled",
+            "sagemaker:RootAccess": "Disabled",
+        }
+    }
+
+
+def auditing(key_arn: str) -> list[Permission]:
+    """What was done, by whom, and who may: the trail, roles and the key's policy."""
+    return [
+        Permission(
+            actions=["cloudtrail:LookupEvents"],
+            resources=["*"],
+            reason="cloudtrail:LookupEvents takes no resource.",
+        ),
+        Permission(
+            actions=[
+                "iam:GetRole",
+                "iam:GetRolePolicy",
+                "iam:ListAttachedRolePolicies",
+                "iam:ListRolePolicies",
+            ],
+            resources=["iam:role/*"],
+            reason="An audit is about every role of the account; the actions read.",
+        ),
+        Permission(
+            actions=["kms:GetKeyPolicy", "kms:GetKeyRotationStatus", "kms:ListGrants"],
+            resources=[key_arn],
         ),
     ]
 

@@ -20,7 +20,8 @@ What it makes, and guarantees:
 Changing ``domain_name``, the authentication or the key replaces the domain. Sources: registry
 schema of AWS::SageMaker::Domain (2026-10-20); botocore, CreateDomain.
 
-The domain publishes neither CloudWatch metrics nor events of its own; API calls are in CloudTrail.
+The domain publishes neither CloudWatch metrics nor events of its own; API calls are in CloudTrail,
+from where `SecureVpcDomain.on_api_call` makes events of them. `deletion` says how it goes.
 """
 
 from __future__ import annotations
@@ -31,8 +32,10 @@ from typing import Any, TypeVar
 from aws_cdk import (
     Annotations,
     Duration,
+    RemovalPolicies,
     Stack,
     aws_ec2 as ec2,
+    aws_events as events,
     aws_iam as iam,
     aws_kms as kms,
     aws_sagemaker as sagemaker,
@@ -45,6 +48,7 @@ from mlops_constructs.common.naming import check_name
 from mlops_constructs.common.regions import check_region
 from mlops_constructs.common.removal import data_removal_policy
 from mlops_constructs.common.roles import wait_for_policy
+from mlops_constructs.studio.deletion import DomainDeletion
 from mlops_constructs.studio.features import NetworkFeature
 from mlops_constructs.studio.guards import Guards
 from mlops_constructs.studio.lifecycle import (
@@ -55,6 +59,7 @@ from mlops_constructs.studio.lifecycle import (
 )
 from mlops_constructs.studio.network import PrivateNetwork, check_feature
 from mlops_constructs.studio.personas import DataScientist, MlEngineer, Persona
+from mlops_constructs.studio.portal import DockerAccess, StudioImage, StudioPortal, check_images
 from mlops_constructs.studio.roles import default_role, job_role, persona_role
 from mlops_constructs.studio.settings import (
     SpaceVolumes,
@@ -62,6 +67,7 @@ from mlops_constructs.studio.settings import (
     idle_minutes,
     storage_settings,
 )
+from mlops_constructs.studio.spaces import StudioSpace, check_spaces, make_spaces
 from mlops_constructs.studio.users import (
     Authentication,
     IamAuthentication,
@@ -76,6 +82,13 @@ _TYPES = (
     "AWS::SageMaker::Domain",
     "AWS::SageMaker::StudioLifecycleConfig",
     "AWS::SageMaker::UserProfile",
+)
+#: What a domain that stays needs of the network that was made for it.
+_UNDER_A_DOMAIN = ("AWS::EC2::VPC", "AWS::EC2::Subnet", "AWS::EC2::SecurityGroup")
+_USERS_OPERATIONS = (
+    *("CreateApp", "DeleteApp", "CreateSpace", "UpdateSpace", "DeleteSpace"),
+    *("CreatePresignedDomainUrl", "CreateUserProfile", "UpdateUserProfile", "DeleteUserProfile"),
+    *("UpdateDomain", "DeleteDomain"),
 )
 _T = TypeVar("_T")
 
@@ -94,6 +107,7 @@ class SecureVpcDomain(Construct):
             the buckets that jobs read and write. None when every persona has its own.
         roles: The personas' roles, by name of persona.
         user_profiles: The profiles, by name.
+        spaces: The spaces that came with the domain, by name.
         lifecycle_configs: The lifecycle scripts, by name without the hash.
     """
 
@@ -112,8 +126,13 @@ class SecureVpcDomain(Construct):
         idle_shutdown: Duration | None = _IDLE,
         space_volumes: SpaceVolumes | None = None,
         lifecycle_scripts: Sequence[LifecycleScript] = (),
+        spaces: Sequence[StudioSpace] = (),
+        portal: StudioPortal | None = None,
+        custom_images: Sequence[StudioImage] = (),
+        docker: DockerAccess | None = None,
         home_efs: bool = False,
         destroy_data: bool = False,
+        keep_home_directories: bool = False,
     ) -> None:
         """Make the domain.
 
@@ -132,10 +151,19 @@ class SecureVpcDomain(Construct):
                 running and warns.
             space_volumes: Sizes of the volumes of spaces.
             lifecycle_scripts: What users' apps may run when they start.
+            spaces: Spaces that come with the domain.
+            portal: What Studio's web portal hides: Canvas and Projects unless given.
+            custom_images: Images that users may choose. The roles of users must be allowed to
+                pull them.
+            docker: Whose images users may pull with Docker; nobody's unless given.
             home_efs: Whether users have a home directory on EFS. CloudFormation does not delete
                 its file system; it cannot be turned off again.
-            destroy_data: Whether the domain goes with the stack, its spaces' volumes included;
-                needs `allow_data_destruction`. Apps and spaces must be deleted before.
+            destroy_data: Whether the domain goes with the stack, with all apps, spaces and their
+                volumes, and the home directories (see `deletion`); needs
+                `allow_data_destruction`. Otherwise the domain, its profiles, its scripts and the
+                subnets that were made for it stay as they are.
+            keep_home_directories: Whether destroy_data spares the file system of the home
+                directories. Its id is in the function's log and in the stack's events.
 
         Raises:
             ValidationError: If the service would refuse the domain, with everything that is
@@ -170,7 +198,18 @@ class SecureVpcDomain(Construct):
         minutes = idle_minutes(problems, idle_shutdown)
         volumes.check(problems)
         check_scripts(problems, lifecycle_scripts)
+        check_spaces(problems, spaces, [profile.name for profile in user_profiles])
+        check_images(problems, custom_images)
+        if docker is not None:
+            docker.check(problems)
         removal_policy = data_removal_policy(self, problems, destroy_data)
+        problems.check(
+            not keep_home_directories or (home_efs and destroy_data),
+            "keep_home_directories",
+            got=True,
+            allowed="True only with home_efs=True and destroy_data=True",
+            instead="Leave it out: there is nothing to spare.",
+        )
         problems.raise_if_any()
         if minutes is None:
             Annotations.of(self).add_warning_v2(
@@ -212,6 +251,9 @@ class SecureVpcDomain(Construct):
             minutes=minutes,
             volumes=volumes,
             scripts=lifecycle_scripts,
+            portal=portal or StudioPortal(),
+            images=custom_images,
+            docker=docker,
             home_efs=home_efs,
         )
         self.domain.apply_removal_policy(removal_policy)
@@ -221,6 +263,29 @@ class SecureVpcDomain(Construct):
         self.user_profiles = {
             profile.name: self._make_profile(profiles, profile) for profile in user_profiles
         }
+        # A profile owns spaces and a home directory: it stays with the domain.
+        for resource in self.user_profiles.values():
+            resource.apply_removal_policy(removal_policy)
+        self.spaces = make_spaces(
+            Construct(self, "Spaces"),
+            spaces,
+            domain_id=self.domain_id,
+            profiles=self.user_profiles,
+            removal_policy=removal_policy,
+        )
+        if destroy_data:
+            DomainDeletion(
+                self,
+                "Deletion",
+                domain=self.domain,
+                profiles=self.user_profiles,
+                spaces=self.spaces,
+                encryption_key=self.encryption_key,
+                keep_home_directories=keep_home_directories,
+            )
+        elif network is None:
+            # The domain's mount targets, and interfaces of running apps, would keep them anyway.
+            RemovalPolicies.of(self.network).retain(apply_to_resource_types=list(_UNDER_A_DOMAIN))
 
     def persona_role(self, persona: Persona | str) -> iam.Role:
         """The role of a persona, to grant buckets and feature groups to.
@@ -233,6 +298,40 @@ class SecureVpcDomain(Construct):
         """
         name = persona if isinstance(persona, str) else persona.name
         return self._known("persona", name, self.roles)
+
+    def on_api_call(
+        self,
+        construct_id: str,
+        *,
+        target: events.IRuleTarget,
+        operations: Sequence[str] = _USERS_OPERATIONS,
+    ) -> events.Rule:
+        """Tell a target what users do in this domain.
+
+        SageMaker publishes no such events itself: CloudTrail does, if the region has a trail of
+        management events (`DomainAudit` makes one). Lists and descriptions are not among them.
+
+        Args:
+            construct_id: The rule's id.
+            target: What is told, such as a topic.
+            operations: API operations; by default those that start and end apps and spaces, open
+                Studio, and change users and the domain.
+        """
+        return events.Rule(
+            self,
+            construct_id,
+            description="API calls in a Studio domain",
+            event_pattern=events.EventPattern(
+                source=["aws.sagemaker"],
+                detail_type=["AWS API Call via CloudTrail"],
+                detail={
+                    "eventSource": ["sagemaker.amazonaws.com"],
+                    "eventName": sorted(operations),
+                    "requestParameters": {"domainId": [self.domain_id]},
+                },
+            ),
+            targets=[target],
+        )
 
     def grant_presigned_url(self, grantee: iam.IGrantable, user_profile: str) -> iam.Grant:
         """Let an identity open Studio as one user (domains with IAM authentication).
@@ -312,10 +411,19 @@ class SecureVpcDomain(Construct):
         minutes: int | None,
         volumes: SpaceVolumes,
         scripts: Sequence[LifecycleScript],
+        portal: StudioPortal,
+        images: Sequence[StudioImage],
+        docker: DockerAccess | None,
         home_efs: bool,
     ) -> sagemaker.CfnDomain:
         jupyter_lab, code_editor = (
-            app_settings(app, minutes=minutes, scripts=scripts, configs=self.lifecycle_configs)
+            app_settings(
+                app,
+                minutes=minutes,
+                scripts=scripts,
+                configs=self.lifecycle_configs,
+                images=images,
+            )
             for app in (StudioApp.JUPYTER_LAB, StudioApp.CODE_EDITOR)
         )
         shared: dict[str, Any] = {
@@ -324,6 +432,13 @@ class SecureVpcDomain(Construct):
             "spaceStorageSettings": storage_settings(volumes),
             "jupyterLabAppSettings": jupyter_lab,
         }
+        domain_settings: dict[str, Any] = {"executionRoleIdentityConfig": "USER_PROFILE_NAME"}
+        if docker is not None:
+            domain_settings["dockerSettings"] = {
+                "enableDockerAccess": "ENABLED",
+                "vpcOnlyTrustedAccounts": list(docker.trusted_accounts),
+            }
+        hidden = portal.settings()
         domain = sagemaker.CfnDomain(
             self,
             "Domain",
@@ -335,13 +450,14 @@ class SecureVpcDomain(Construct):
             kms_key_id=self.encryption_key.key_arn,
             home_efs_file_system_creation="Enabled" if home_efs else "Disabled",
             tag_propagation="ENABLED",
-            domain_settings={"executionRoleIdentityConfig": "USER_PROFILE_NAME"},
+            domain_settings=domain_settings,
             default_user_settings={
                 **shared,
                 "codeEditorAppSettings": code_editor,
                 "autoMountHomeEfs": "Enabled" if home_efs else "Disabled",
                 "defaultLandingUri": "studio::",
                 "studioWebPortal": "ENABLED",
+                **({"studioWebPortalSettings": hidden} if hidden else {}),
             },
             default_space_settings=shared,
         )

@@ -18,8 +18,6 @@ from mlops_constructs.common.tokens import is_token
 #: An operator of IAM, the condition keys below it, their values.
 Conditions = dict[str, dict[str, object]]
 
-_ACCOUNT = f"{Aws.REGION}:{Aws.ACCOUNT_ID}"
-
 
 @dataclass(frozen=True, kw_only=True)
 class Permission:
@@ -59,7 +57,8 @@ def give(role: iam.Role, permissions: Iterable[Permission]) -> None:
             iam.PolicyStatement(
                 actions=list(permission.actions),
                 resources=[
-                    _arn(resource, Aws.PARTITION, _ACCOUNT) for resource in permission.resources
+                    _arn(resource, Aws.PARTITION, Aws.REGION, Aws.ACCOUNT_ID)
+                    for resource in permission.resources
                 ],
                 conditions=permission.conditions or None,
             )
@@ -72,13 +71,14 @@ def give(role: iam.Role, permissions: Iterable[Permission]) -> None:
 
 
 def _in_findings(resource: str) -> str:
-    arn = _arn(resource, "<AWS::Partition>", "<AWS::Region>:<AWS::AccountId>")
+    arn = _arn(resource, "<AWS::Partition>", "<AWS::Region>", "<AWS::AccountId>")
     # Policy variables such as ${sagemaker:DomainId} come out like the pseudo parameters.
     return re.sub(r"\$\{([^}]+)\}", r"<\1>", arn)
 
 
-def _arn(resource: str, partition: str, account: str) -> str:
+def _arn(resource: str, partition: str, region: str, account: str) -> str:
     if resource == "*" or resource.startswith("arn:") or is_token(resource):
         return resource
     service, _, name = resource.partition(":")
-    return f"arn:{partition}:{service}:{account}:{name}"
+    # Roles are in no region.
+    return f"arn:{partition}:{service}:{'' if service == 'iam' else region}:{account}:{name}"

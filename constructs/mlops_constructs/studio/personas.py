@@ -1,15 +1,24 @@
 """Personas: what a kind of user may do in Studio, as a typed object.
 
-| | data scientist | ML engineer |
-|---|---|---|
-| own private space and its apps | yes | yes |
-| read SageMaker, job logs, metrics | yes | yes |
-| training, processing, tuning, AutoML, transform jobs | guarded | guarded |
-| start and stop deployed pipelines | yes | yes |
-| make pipelines, models, endpoints | no | named with the trial prefix |
-| register model versions | no | yes |
-| approve model versions | no | no |
-| pass roles | job roles, to SageMaker | job roles, to SageMaker |
+| | data scientist | ML engineer | model reviewer | administrator | auditor |
+|---|---|---|---|---|---|
+| open Studio's pages as oneself | yes | yes | yes | yes | yes |
+| own private space and its apps | yes | yes | no | no | no |
+| read SageMaker, job logs, metrics | yes | yes | yes | yes | yes |
+| training, processing, tuning, … jobs | guarded | guarded | no | stop | no |
+| start and stop deployed pipelines | yes | yes | no | stop | no |
+| make pipelines, models, endpoints | no | with the trial prefix | no | no | no |
+| register model versions | no | yes | no | no | no |
+| approve model versions | no | no | yes | no | no |
+| delete others' apps and spaces | no | no | no | yes | no |
+| lifecycle scripts, images | no | no | no | yes | no |
+| change the domain | no | no | no | in VpcOnly mode, its subnets | no |
+| notebook instances | no | no | no | without root, in the VPC | no |
+| read roles, key policy, CloudTrail | no | no | no | no | yes |
+| pass roles | job roles | job roles | no | job roles | no |
+
+Who registers a version does not approve it. Profiles and personas are deployed, not made by hand:
+nobody makes a profile with a role of their choice. Roles are passed to SageMaker alone.
 
 Guarded: in the domain's subnets with the job security group, volumes and outputs under the domain's
 key, on listed instance types, with network isolation. AutoML has no condition keys for instance
@@ -28,7 +37,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from aws_cdk import aws_iam as iam
 
@@ -55,12 +64,14 @@ class Persona:
         app_instance_types: Of apps in Studio.
         job_roles: The roles that users may pass to jobs and pipelines; the domain's job role if
             none is given.
+        permissions_boundary: The most that the role may ever do, whatever is granted to it.
     """
 
     name: str = "data-scientist"
     instance_types: Sequence[str] = ("ml.m5.large", "ml.m5.xlarge", "ml.m5.2xlarge")
     app_instance_types: Sequence[str] = ("ml.t3.medium", "ml.t3.large", "ml.t3.xlarge")
     job_roles: Sequence[iam.IRole] = ()
+    permissions_boundary: iam.IManagedPolicy | None = None
 
     def check(self, problems: Problems) -> None:
         """Note everything that is wrong with the persona."""
@@ -109,11 +120,7 @@ class Persona:
                 reason="Users run every pipeline of the account; what its steps may do is up to "
                 "the pipeline's role.",
             ),
-            Permission(
-                actions=["iam:PassRole"],
-                resources=job_role_arns,
-                conditions={"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}},
-            ),
+            _passing(job_role_arns),
         ]
 
 
@@ -152,3 +159,66 @@ class MlEngineer(Persona):
             *abilities.trials(guards, f"{self.trial_prefix}*"),
             *abilities.registering(),
         ]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _WithoutJobs(Persona):
+    """A persona that runs nothing: it opens Studio's pages and reads."""
+
+    instance_types: Sequence[str] = field(default=("ml.m5.large",), init=False, repr=False)
+    app_instance_types: Sequence[str] = field(default=("ml.t3.medium",), init=False, repr=False)
+    job_roles: Sequence[iam.IRole] = field(default=(), init=False, repr=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelReviewer(_WithoutJobs):
+    """Approves and rejects the model versions that others registered."""
+
+    name: str = "model-reviewer"
+
+    def permissions(self, guards: Guards, job_role_arns: Sequence[str]) -> list[Permission]:
+        """Reading, and the approval status of every version."""
+        return [*abilities.reading(), *abilities.opening(), *abilities.approving()]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Auditor(_WithoutJobs):
+    """Reads what was done and who may do what, and changes nothing."""
+
+    name: str = "auditor"
+
+    def permissions(self, guards: Guards, job_role_arns: Sequence[str]) -> list[Permission]:
+        """Reading, of roles, the key's policy and CloudTrail too."""
+        return [
+            *abilities.reading(),
+            *abilities.opening(),
+            *abilities.auditing(guards.key_arn),
+        ]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Administrator(Persona):
+    """Looks after the domain: its settings, scripts, images, and what users leave running.
+
+    Its ``instance_types`` and ``job_roles`` are those of notebook instances.
+    """
+
+    name: str = "administrator"
+    app_instance_types: Sequence[str] = field(default=("ml.t3.medium",), init=False, repr=False)
+
+    def permissions(self, guards: Guards, job_role_arns: Sequence[str]) -> list[Permission]:
+        """Reading and administering; neither spaces nor jobs of its own."""
+        return [
+            *abilities.reading(),
+            *abilities.opening(),
+            *abilities.administering(guards),
+            _passing(job_role_arns),
+        ]
+
+
+def _passing(job_role_arns: Sequence[str]) -> Permission:
+    return Permission(
+        actions=["iam:PassRole"],
+        resources=job_role_arns,
+        conditions={"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}},
+    )

@@ -43,6 +43,8 @@ def persona_role(
 ) -> iam.Role:
     """The execution role of a persona's profiles; its id is the persona's name."""
     role = _studio_role(scope, persona.name, f"Studio users: {persona.name}")
+    if persona.permissions_boundary is not None:
+        iam.PermissionsBoundary.of(role).apply(persona.permissions_boundary)
     give(role, persona.permissions(guards, [job_role.role_arn for job_role in job_roles]))
     key.grant(role, "kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey")
     _allow_grants(role, key)

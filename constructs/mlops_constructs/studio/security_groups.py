@@ -12,7 +12,7 @@ from typing import Final
 from aws_cdk import aws_ec2 as ec2
 from constructs import Construct
 
-from mlops_constructs.common.findings import acknowledge
+from mlops_constructs.common.findings import acknowledge, in_packs
 
 HTTPS: Final = 443
 NFS: Final = (2049, 2049)
@@ -34,10 +34,11 @@ def allow_hosts(group: ec2.SecurityGroup) -> None:
     hosts = allow_itself(group, "Hosts", "hosts of one job")
     acknowledge(
         hosts,
-        {
-            "NIST.800.53.R5-EC2RestrictedCommonPorts": "The hosts of a distributed job choose "
-            "their ports at run time; the rule lets in the group itself and nobody else."
-        },
+        in_packs(
+            "EC2RestrictedCommonPorts",
+            "The hosts of a distributed job choose their ports at run time; the rule lets in the "
+            "group itself and nobody else.",
+        ),
     )
 
 

@@ -10,6 +10,7 @@ from aws_cdk import Duration, aws_sagemaker as sagemaker
 
 from mlops_constructs.common.errors import Problems
 from mlops_constructs.studio.lifecycle import LifecycleScript, StudioApp
+from mlops_constructs.studio.portal import StudioImage
 
 #: Minutes (botocore, IdleSettings).
 _IDLE_LEAST, _IDLE_MOST = 60, 525_600
@@ -61,8 +62,9 @@ def app_settings(
     minutes: int | None,
     scripts: Sequence[LifecycleScript],
     configs: Mapping[str, sagemaker.CfnStudioLifecycleConfig],
+    images: Sequence[StudioImage] = (),
 ) -> dict[str, Any]:
-    """Idle shutdown and lifecycle scripts of one app.
+    """Idle shutdown, lifecycle scripts and images of one app.
 
     Idle settings belong on the domain: CloudFormation takes them neither on user profiles nor on
     spaces (registry schema of 2026-10-20). Users may shorten the time, not lengthen it.
@@ -72,6 +74,7 @@ def app_settings(
         minutes: Of idleness until it is shut down; None for never.
         scripts: All scripts of the domain.
         configs: Their resources, by name of script.
+        images: All images of the domain.
     """
     arns = {
         script.name: configs[script.name].attr_studio_lifecycle_config_arn
@@ -93,6 +96,9 @@ def app_settings(
         settings["lifecycleConfigArns"] = list(arns.values())
     if default is not None:
         settings["defaultResourceSpec"] = {"lifecycleConfigArn": arns[default]}
+    custom = [image.settings() for image in images if image.app is app]
+    if custom:
+        settings["customImages"] = custom
     return settings
 
 

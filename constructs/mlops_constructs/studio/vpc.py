@@ -6,7 +6,7 @@ from aws_cdk import Tags, aws_ec2 as ec2, aws_logs as logs
 from constructs import Construct
 
 from mlops_constructs.common.errors import Problems
-from mlops_constructs.common.findings import acknowledge
+from mlops_constructs.common.findings import acknowledge, in_packs
 from mlops_constructs.common.roles import service_role
 from mlops_constructs.studio.address_space import ExistingVpc, NewVpc
 
@@ -31,7 +31,7 @@ def make_vpc(scope: Construct, choice: NewVpc) -> ec2.IVpc:
         enable_dns_support=True,
     )
     Tags.of(vpc).add("Name", vpc.node.path)
-    acknowledge(vpc, {"NIST.800.53.R5-VPCDefaultSecurityGroupClosed": _DEFAULT_GROUP})
+    acknowledge(vpc, in_packs("VPCDefaultSecurityGroupClosed", _DEFAULT_GROUP))
     zones = zip(choice.zone_names(), choice.subnet_cidrs(), strict=True)
     subnets = [
         _make_subnet(scope, f"Subnet{number}", vpc.ref, zone, cidr)

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Mapping
 
 from mlops_constructs.common.errors import Problems
+from mlops_constructs.training.arguments import argument_problems
 from mlops_constructs.training.document import (
     Json,
     Step,
@@ -18,6 +19,7 @@ from mlops_constructs.training.document import (
     find_steps,
     is_step,
 )
+from mlops_constructs.training.outside import outside_problems
 from mlops_constructs.training.parameters import fits, known_types
 from mlops_constructs.training.references import check_cycles, check_references
 from mlops_constructs.training.shape import (
@@ -43,7 +45,8 @@ _CONDITIONS: Mapping[str, tuple[str, ...]] = {
     "LessThan": ("LeftValue", "RightValue"),
     "LessThanOrEqualTo": ("LeftValue", "RightValue"),
     "In": ("QueryValue", "Values"),
-    "Not": ("Expression",),
+    # Version 3 of the SageMaker SDK writes Condition here, version 2 Expression.
+    "Not": ("Condition",),
     "Or": ("Conditions",),
 }
 
@@ -226,6 +229,15 @@ def _check_step(problems: Problems, step: Step) -> None:
             "differ by region",
             instead="Write {{image.<name>}} and pass images={'<name>': FrameworkImage(…)}.",
         )
+    for path, problem, allowed, instead in outside_problems(step):
+        problems.add(f"{where}, {path}", got=problem, allowed=allowed, instead=instead)
+    for path, problem, allowed in argument_problems(step):
+        problems.add(
+            f"{where}, {path}",
+            got=problem,
+            allowed=allowed,
+            instead="Mend it as the API reference has it.",
+        )
     if step.type == "Condition":
         _check_conditions(
             problems, f"{where}, Arguments.Conditions", step.arguments.get("Conditions", [])
@@ -246,6 +258,8 @@ def _check_conditions(problems: Problems, path: str, conditions: Json) -> None:
     for index, condition in enumerate(conditions):
         where = f"{path}[{index}]"
         kind = condition.get("Type") if isinstance(condition, dict) else None
+        if kind == "Not" and "Expression" in condition:
+            condition = {**condition, "Condition": condition["Expression"]}  # noqa: PLW2901 (one of the two spellings is checked)
         members = _CONDITIONS.get(kind, ()) if isinstance(kind, str) else ()
         if not members or not set(members) <= condition.keys():
             problems.add(
@@ -255,5 +269,5 @@ def _check_conditions(problems: Problems, path: str, conditions: Json) -> None:
                 instead="Take one of these conditions with its members.",
             )
             continue
-        for inner in {"Expression", "Conditions"} & set(members):
+        for inner in {"Condition", "Conditions"} & set(members):
             _check_conditions(problems, f"{where}.{inner}", condition[inner])

@@ -9,10 +9,15 @@ isolation, inter-container encryption and the volume's key without a word.
 | Processing | NetworkConfig, key of outputs and volumes |
 | Training, jobs of Tuning | VpcConfig, isolation, encrypted traffic, key of outputs and volumes |
 | Transform | key of outputs, volumes and captured data |
+| QualityCheck, ClarifyCheck | as Processing |
 | Model | VpcConfig, isolation |
+| EMRServerless with an application of its own | network, key of disks |
 
 Instances with local NVMe storage take no volume key: their hardware encrypts the storage, and
 SageMaker refuses the call (API reference, ResourceConfig.VolumeKmsKeyId).
+
+A cluster of EMR that a step makes has to name its subnet and its security configuration itself:
+EMR encrypts by the latter, and no key can be put into the call instead (API reference, RunJobFlow).
 """
 
 from __future__ import annotations
@@ -23,7 +28,7 @@ from dataclasses import dataclass
 from mlops_constructs.common.errors import Problems
 from mlops_constructs.rules.instances import has_local_disk
 from mlops_constructs.training.document import Json, Step, parameter_default, references
-from mlops_constructs.training.step_types import training_jobs
+from mlops_constructs.training.step_types import PROCESSING, training_jobs
 
 _ISOLATION = "EnableNetworkIsolation"
 _TRAFFIC = "EnableInterContainerTrafficEncryption"
@@ -84,12 +89,16 @@ class _Hardener:
     def harden(self) -> None:
         """Set what belongs to the step's type."""
         match self.step.type:
-            case "Processing":
+            case kind if kind in PROCESSING:
                 self._processing()
             case "Transform":
                 self._transform()
             case "Model":
                 self._network(self.step.arguments, "", traffic=False)
+            case "EMR":
+                self._cluster()
+            case "EMRServerless":
+                self._application()
         for path, job in training_jobs(self.step):
             self._training(job, path)
 
@@ -109,6 +118,37 @@ class _Hardener:
         self._key(self.step.arguments, "TransformOutput", "KmsKeyId", "")
         self._key(self.step.arguments, "DataCaptureConfig", "KmsKeyId", "")
         self._volume(self.step.arguments, "TransformResources", "")
+
+    def _cluster(self) -> None:
+        cluster = self.step.arguments.get("ClusterConfig")
+        if cluster is None:
+            return
+        if not {"Ec2SubnetId", "Ec2SubnetIds"} & cluster.get("Instances", {}).keys():
+            self._demand(
+                "ClusterConfig.Instances.Ec2SubnetId",
+                None,
+                "a subnet: EMR takes the account's default network otherwise",
+            )
+        if not cluster.get("SecurityConfiguration"):
+            self._demand(
+                "ClusterConfig.SecurityConfiguration",
+                None,
+                "the name of a security configuration: EMR encrypts nothing otherwise",
+            )
+
+    def _application(self) -> None:
+        application = self.step.arguments.get("ApplicationConfig")
+        if application is None:
+            return
+        network = {
+            "subnetIds": list(self.security.subnets),
+            "securityGroupIds": list(self.security.security_groups),
+        }
+        path = "ApplicationConfig."
+        self._provide(application, "networkConfiguration", path, network, "the given VPC")
+        disks = application.setdefault("diskEncryptionConfiguration", {})
+        path += "diskEncryptionConfiguration."
+        self._provide(disks, "encryptionKeyArn", path, self.security.key, "the given key")
 
     def _network(self, owner: dict[str, Json], path: str, *, traffic: bool = True) -> None:
         self._provide(owner, "VpcConfig", path, self.security.vpc_config, "the given VPC")
@@ -182,6 +222,14 @@ class _Hardener:
 
     def _note(self, text: str) -> None:
         self.lines.append(f"{self.step.name}: {text}")
+
+    def _demand(self, path: str, got: Json, allowed: str) -> None:
+        self.problems.add(
+            f"step {self.step.name!r}, Arguments.{path}",
+            got=got,
+            allowed=allowed,
+            instead="Write it into the step, by a sentinel {{value.<name>}} that bindings give.",
+        )
 
     def _refuse(self, path: str, got: Json, allowed: str) -> None:
         self.problems.add(

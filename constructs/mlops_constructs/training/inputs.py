@@ -15,9 +15,10 @@ from mlops_constructs.common.naming import check_name
 from mlops_constructs.common.tokens import is_token
 from mlops_constructs.training.binding import Binding, check_sentinels
 from mlops_constructs.training.definition import PipelineDefinition
-from mlops_constructs.training.document import Json, find_steps
+from mlops_constructs.training.document import Json, find_steps, sentinels
 from mlops_constructs.training.hardening import JobSecurity, harden
 from mlops_constructs.training.roles import kinds_of
+from mlops_constructs.training.step_types import NETWORKED
 
 SUBNETS = "job.subnets"
 SECURITY_GROUPS = "job.security_groups"
@@ -28,7 +29,11 @@ _INSTEAD = {
     "bucket.data": "Pass data_bucket.",
     "model_package_group": "Pass registry=ModelRegistry(…).",
 }
-_JOBS = ("Processing", "Training", "Tuning", "Model")
+_INSTEAD_BY_KIND = {
+    "function": "Pass functions={{{name!r}: …}}.",
+    "queue": "Pass queues={{{name!r}: …}}.",
+    "emr_role": "Pass emr_roles={{{name!r}: …}}.",
+}
 
 
 class Hardened(NamedTuple):
@@ -93,9 +98,9 @@ def check_definition(
         known=known,
         lists={*lists, SUBNETS, SECURITY_GROUPS},
         bindings=bindings,
-        instead=_INSTEAD,
+        instead=_instead(document),
     )
-    jobs = [step.name for step in definition.steps if step.type in _JOBS]
+    jobs = [step.name for step in definition.steps if step.type in NETWORKED]
     _check_exempt(problems, "allow_network_access", network_access, jobs)
     _check_exempt(problems, "allow_plain_traffic", plain_traffic, jobs)
     security = JobSecurity(
@@ -107,6 +112,16 @@ def check_definition(
     )
     steps = list(find_steps(document["Steps"])) if well_formed else []
     return Hardened(document, harden(problems, document, steps, security))
+
+
+def _instead(document: Mapping[str, Json]) -> dict[str, str]:
+    """What to pass for each sentinel that an argument of the construct binds."""
+    found = dict(_INSTEAD)
+    for sentinel in sentinels(document):
+        kind, _, name = sentinel.partition(".")
+        if kind in _INSTEAD_BY_KIND:
+            found[sentinel] = _INSTEAD_BY_KIND[kind].format(name=name)
+    return found
 
 
 def _check_exempt(

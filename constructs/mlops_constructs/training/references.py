@@ -20,6 +20,7 @@ _EXECUTION_VARIABLES = (
 )
 _STEP_REFERENCE = re.compile(r"Steps\.([^.\[]+)\.(.+)")
 _OUTPUT = re.compile(r"ProcessingOutputConfig\.Outputs\['([^']*)'\]")
+_VALUE = re.compile(r"OutputParameters\['([^']*)'\]")
 _PROPERTY_FILE = re.compile(r"PropertyFiles\.(.+)")
 
 
@@ -73,6 +74,10 @@ def _missing_output(step: Step, what: str) -> str | None:
             return f"property files of step {step.name!r}: {', '.join(map(str, files)) or 'none'}"
         if file.get("OutputName") not in outputs:
             return f"a property file in an output of step {step.name!r}: {_list(outputs)}"
+    elif match := _VALUE.match(what):
+        values = {each.get("OutputName") for each in step.raw.get("OutputParameters", [])}
+        if match.group(1) not in values:
+            return f"output parameters of step {step.name!r}: {_list(values)}"
     elif (match := _OUTPUT.match(what)) and match.group(1) not in outputs:
         return f"outputs of step {step.name!r}: {_list(outputs)}"
     return None

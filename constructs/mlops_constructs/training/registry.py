@@ -126,6 +126,10 @@ class ModelRegistry(Construct):
             ["AddTags", "CreateModelPackage", "DescribeModelPackage", "DescribeModelPackageGroup"],
         )
 
+    def grant_baselines(self, grantee: iam.IGrantable) -> iam.Grant:
+        """Let a native check find the baselines of the approved version."""
+        return self._grant(grantee, ["DescribeModelPackage", "ListModelPackages"])
+
     def grant_approve(self, grantee: iam.IGrantable) -> iam.Grant:
         """Let a person or a rule approve and reject versions."""
         return self._grant(

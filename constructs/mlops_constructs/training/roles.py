@@ -3,7 +3,8 @@
 | role | may |
 |---|---|
 | pipeline | create, describe, stop and tag jobs of its step types; pass the job roles |
-| | to SageMaker; read the files that conditions look into; register versions |
+| | to SageMaker; read the files that conditions look into; register versions; |
+| | invoke the functions, write to the queues and use the EMR that steps name |
 | processing | read raw data; read and write the pipeline's folders of the artifacts bucket |
 | training | read and write these folders; read raw data only if a training step names it |
 | model | read these folders |
@@ -34,8 +35,9 @@ from mlops_constructs.common.roles import (
 from mlops_constructs.training.definition import PipelineDefinition
 from mlops_constructs.training.document import Json, Step
 from mlops_constructs.training.grants import allow_files, allow_keys
+from mlops_constructs.training.outside import Outside, allow_outside
 from mlops_constructs.training.registry import ModelRegistry
-from mlops_constructs.training.step_types import STEP_TYPES
+from mlops_constructs.training.step_types import STEP_TYPES, StepType
 from mlops_constructs.training.usage import prefixes, uses
 
 #: The kinds of jobs that have a role, and what CloudWatch calls them.
@@ -119,14 +121,17 @@ def pipeline_role(
     resources: Resources,
     job_roles: Sequence[iam.Role],
     registry: ModelRegistry | None,
+    outside: Outside,
 ) -> iam.Role:
     """The role that SageMaker Pipelines runs the steps with."""
     role = sagemaker_role(
         scope, "PipelineRole", description=f"Runs the steps of the pipeline {definition.name}"
     )
+    allow_outside(role, definition.steps, outside)
     used = {step.type for step in definition.steps}
-    for step_type in sorted(used):
-        _allow_jobs(role, step_type)
+    # Types that make the same calls get one statement.
+    for needs in dict.fromkeys(STEP_TYPES[step_type] for step_type in sorted(used)):
+        _allow_jobs(role, needs)
     if job_roles:
         role.add_to_policy(
             iam.PolicyStatement(
@@ -140,11 +145,12 @@ def pipeline_role(
         allow_keys(role, [resources.key, resources.artifacts.encryption_key], write=False)
     if "RegisterModel" in used and registry is not None:
         registry.grant_register(role)
+    if used & {"QualityCheck", "ClarifyCheck"} and registry is not None:
+        registry.grant_baselines(role)
     return role
 
 
-def _allow_jobs(role: iam.Role, step_type: str) -> None:
-    needs = STEP_TYPES[step_type]
+def _allow_jobs(role: iam.Role, needs: StepType) -> None:
     if not needs.actions:
         return
     stack = Stack.of(role)

@@ -16,6 +16,11 @@ from mlops_constructs.training.document import Json, is_step
 Shape = Any
 
 _RESOURCES: Shape = {"InstanceGroups": [{}], "InstanceConfigs": [{}]}
+_PROCESSING: Shape = {
+    "NetworkConfig": {},
+    "ProcessingOutputConfig": {"Outputs": [{"OutputName": str}]},
+    "ProcessingResources": {"ClusterConfig": {}},
+}
 _JOB: Shape = {
     "HyperParameterTuningResourceConfig": _RESOURCES,
     "OutputDataConfig": {},
@@ -25,17 +30,18 @@ _JOB: Shape = {
 #: The steps' own members.
 STEP: Shape = {
     "DependsOn": [object],
+    "OutputParameters": [{"OutputName": str}],
     "PropertyFiles": [{"OutputName": str, "PropertyFileName": str}],
 }
 PARAMETER: Shape = {"EnumValues": [object], "Name!": str, "Type!": str}
 DEPENDENCY: Shape = {"Step!": str}
 #: Arguments by the step's type.
 ARGUMENTS: Mapping[str, Shape] = {
-    "Processing": {
-        "NetworkConfig": {},
-        "ProcessingOutputConfig": {"Outputs": [{"OutputName": str}]},
-        "ProcessingResources": {"ClusterConfig": {}},
-    },
+    "Processing": _PROCESSING,
+    "QualityCheck": _PROCESSING,
+    "ClarifyCheck": _PROCESSING,
+    "EMR": {"ClusterConfig": {"Instances": {}}},
+    "EMRServerless": {"ApplicationConfig": {"diskEncryptionConfiguration": {}}},
     "Training": _JOB,
     "Tuning": {"TrainingJobDefinition": _JOB, "TrainingJobDefinitions": [_JOB]},
     "Transform": {"DataCaptureConfig": {}, "TransformOutput": {}, "TransformResources": {}},

@@ -4,6 +4,7 @@ Actions: SageMaker developer guide, "IAM Access Management" of Pipelines, and th
 definition. Pipelines names jobs and models ``pipelines-<execution id>-<step>-…`` (shown by the
 sample events of "Automating Amazon SageMaker with Amazon EventBridge"), which narrows the
 resources; the names of tuning jobs and of the training jobs below them are too short for that.
+Permissions for functions, queues and EMR, which are not SageMaker's, are in `outside`.
 """
 
 from __future__ import annotations
@@ -31,6 +32,17 @@ class StepType:
     actions: tuple[str, ...] = ()
     resources: tuple[str, ...] = ()
     role: str = ""
+
+
+def _check() -> StepType:
+    """A native check: a processing job, whose baseline may be that of an approved model."""
+    return StepType(
+        call="CreateProcessingJob",
+        required=("AppSpecification", "ProcessingResources", "RoleArn"),
+        actions=("AddTags", "CreateProcessingJob", "DescribeProcessingJob", "StopProcessingJob"),
+        resources=("processing-job/pipelines-*",),
+        role="role.processing",
+    )
 
 
 #: By the type's name in a definition.
@@ -75,11 +87,24 @@ STEP_TYPES: Mapping[str, StepType] = {
         resources=("model/pipelines-*",),
         role="role.model",
     ),
+    "QualityCheck": _check(),
+    "ClarifyCheck": _check(),
     # Its permissions are the registry's to grant.
     "RegisterModel": StepType(call="CreateModelPackage", required=("ModelPackageGroupName",)),
     "Condition": StepType(required=("Conditions",)),
     "Fail": StepType(),
+    # The arguments of these two are the function's and the queue's readers'.
+    "Lambda": StepType(),
+    "Callback": StepType(),
+    "EMR": StepType(required=("StepConfig",)),
+    "EMRServerless": StepType(required=("ExecutionRoleArn", "JobConfig")),
 }
+
+#: The types whose arguments are a CreateProcessingJob request.
+PROCESSING = frozenset({"Processing", "QualityCheck", "ClarifyCheck"})
+
+#: The types that run jobs with a network of their own.
+NETWORKED = PROCESSING | {"Training", "Tuning", "Model"}
 
 _IMAGE_MEMBERS = ("Image", "ImageUri", "TrainingImage")
 # Free-form maps, whose keys are the container's own.
@@ -100,7 +125,7 @@ def training_jobs(step: Step) -> Iterator[tuple[str, dict[str, Json]]]:
 def role_slots(step: Step) -> Iterator[tuple[str, Json, str]]:
     """Where a step names a role: path, value, and the sentinel that belongs there."""
     expected = STEP_TYPES[step.type].role
-    if step.type == "Processing":
+    if step.type in PROCESSING:
         yield "RoleArn", step.arguments.get("RoleArn"), expected
     elif step.type == "Model":
         yield "ExecutionRoleArn", step.arguments.get("ExecutionRoleArn"), expected

@@ -24,6 +24,7 @@ from uuid import uuid4
 import ministack.app as _app
 from ministack.core import responses as _responses, router as _router
 from ministack.services import (
+    athena as _athena,
     cloudwatch as _cloudwatch,
     eventbridge as _eventbridge,
     stepfunctions as _stepfunctions,
@@ -39,6 +40,11 @@ from ministack.services.cloudformation import (
 PRIVATE_NAMES = (
     "ministack.app.SERVICE_HANDLERS",
     "ministack.app._reset_all_state",
+    "ministack.services.athena._executions",
+    "ministack.services.athena._table_relation",
+    "ministack.services.athena._empty_relation",
+    "ministack.services.athena._data_format",
+    "ministack.services.athena._save_query_results",
     "ministack.services.eventbridge._put_events",
     "ministack.services.eventbridge._invoke_target",
     "ministack.services.eventbridge._pattern_event_view",
@@ -184,6 +190,38 @@ def event_document(event: Json) -> Json:
     """The event as its targets get it."""
     view = _eventbridge._pattern_event_view(event)
     return cast("Json", json.loads(json.dumps(view.event_with_detail())))
+
+
+# --- Athena --------------------------------------------------------------------------------------
+
+
+def extend_athena() -> None:
+    """Read Parquet by the columns of the table, and write results where the execution says.
+
+    The engine reads the columns that the files have: one that was added to the table later is
+    null in AWS, and would be unknown here.
+    """
+    relation, save = _athena._table_relation, _athena._save_query_results
+
+    def table_relation(table: Json, files: list[str]) -> str:
+        found = str(relation(table, files))
+        if _athena._data_format(table) != "parquet":
+            return found
+        columns = _athena._empty_relation(table)
+        return f"(SELECT * FROM {columns} UNION ALL BY NAME SELECT * FROM {found})"  # noqa: S608  # both are made by the engine
+
+    # The engine takes the place of the file, which it has told the client, for a folder.
+    async def save_query_results(query: str) -> None:
+        result = _athena._executions[query]["ResultConfiguration"]
+        told = result["OutputLocation"]
+        result["OutputLocation"] = told.rpartition("/")[0]
+        try:
+            await save(query)
+        finally:
+            result["OutputLocation"] = told
+
+    _athena._table_relation = table_relation
+    _athena._save_query_results = save_query_results
 
 
 # --- Step Functions ------------------------------------------------------------------------------

@@ -48,6 +48,7 @@ class LocalCloud:
         self.sagemaker = SageMaker(settings, self.clients)
         self.services = services.build(self.sagemaker)
         emulator.extend_cloudformation()
+        emulator.extend_athena()
         cloudformation.register(self.sagemaker)
         integrations.register(self.sagemaker)
         emulator.add_service("sagemaker", self._answer_in_process)
@@ -135,6 +136,7 @@ class LocalCloud:
     def _reset(self) -> None:
         self.sagemaker.routes.close_all()
         self.sagemaker.store.clear()
+        self.sagemaker.offline.clear()
 
 
 async def _send(send: Send, response: Response) -> None:

@@ -42,7 +42,7 @@ def test_order_follows_names_references_and_branches() -> None:
         ({"Version": "2020-12-01"}, "Steps must be a list of steps"),
         (pipeline(processing("A"), processing("A")), "'A' is used more than once"),
         (pipeline(processing("A b")), "is named 'A b'; names have 1 to 64 letters"),
-        (pipeline({"Name": "A", "Type": "Magic"}), "unknown type 'Magic'; known: Condition, Fail"),
+        (pipeline({"Name": "A", "Type": "Magic"}), "unknown type 'Magic'; known: ClarifyCheck"),
         (pipeline(processing("A", "B")), "'A' depends on 'B', which is no step"),
         (pipeline(processing("A", "B"), processing("B", "A")), "wait for one another: "),
         (
@@ -65,8 +65,8 @@ def test_order_follows_names_references_and_branches() -> None:
         ),
         (
             pipeline(processing("A"), {**processing("B"),
-                     "DependsOn": [{"Step": "A", "Trigger": "Failed"}]}),
-            "dependencies on completed steps only",
+                     "DependsOn": [{"Step": "A", "Trigger": "Failure"}]}),
+            "the triggers are Completed, Failed, Stopped, Any",
         ),
         (
             pipeline(processing("A"), parameters=[{"Name": "P", "Type": "Date"}]),
@@ -89,8 +89,8 @@ def test_all_problems_come_at_once() -> None:
 
 
 def test_types_that_do_not_run_are_named() -> None:
-    definition = parse(pipeline({"Name": "Hunt", "Type": "Tuning", "Arguments": {}}))
-    with pytest.raises(ServiceError, match=r"cannot run these steps: Hunt \(Tuning\)"):
+    definition = parse(pipeline({"Name": "Hunt", "Type": "AutoML", "Arguments": {}}))
+    with pytest.raises(ServiceError, match=r"cannot run these steps: Hunt \(AutoML\)"):
         definition.check_runnable()
 
 

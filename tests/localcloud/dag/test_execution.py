@@ -295,3 +295,49 @@ def test_a_custom_prefix_starts_the_job_name(run: Run) -> None:
     run(pipeline(processing("A", ProcessingJobName="census")))
     ((_, request),) = run.control.requests
     assert re.fullmatch(r"census-abcdefghijkl-[A-Za-z0-9]{10}", request["ProcessingJobName"])
+
+
+def after(step: dict[str, Any], name: str, trigger: str) -> dict[str, Any]:
+    return {**step, "DependsOn": [{"Step": name, "Trigger": trigger}]}
+
+
+@pytest.mark.parametrize(
+    ("trigger", "fails", "status", "ran"),
+    [
+        ("Failed", True, "CompletedWithFailures", {"Work", "Tell", "Other"}),
+        ("Any", True, "CompletedWithFailures", {"Work", "Tell", "Other"}),
+        ("Failed", False, "Succeeded", {"Work", "Next", "Other"}),
+        ("Any", False, "Succeeded", {"Work", "Next", "Tell", "Other"}),
+        ("Stopped", True, "Failed", {"Work"}),
+    ],
+)
+def test_a_step_runs_on_the_failure_of_another(
+    run: Run, trigger: str, fails: bool, status: str, ran: set[str]
+) -> None:
+    run.control.failures["Work"] = ["AlgorithmError: no data"] if fails else []
+    outcome = run(
+        pipeline(
+            processing("Work"),
+            after(processing("Tell"), "Work", trigger),
+            processing("Next", "Work"),
+            processing("Other", *(["Tell"] if "Tell" in ran else [])),
+        ),
+        parallelism=1,
+    )
+    assert outcome.status == status
+    assert {one.step_name for one in outcome.steps} == ran
+
+
+def test_a_failure_of_what_runs_on_a_failure_fails_the_execution(run: Run) -> None:
+    run.control.failures |= {"Work": ["AlgorithmError: a"], "Tell": ["AlgorithmError: b"]}
+    outcome = run(pipeline(processing("Work"), after(processing("Tell"), "Work", "Failed")))
+    assert outcome.status == "Failed"
+
+
+@pytest.mark.parametrize("kind", ["QualityCheck", "ClarifyCheck", "EMR", "EMRServerless"])
+def test_what_only_aws_can_run_says_what_to_do(run: Run, kind: str) -> None:
+    outcome = run(pipeline({"Name": "Native", "Type": kind, "Arguments": {}}))
+    assert outcome.status == "Failed"
+    assert outcome.failure_reason is not None
+    assert f"A step of type {kind} needs" in outcome.failure_reason
+    assert "a processing script of your own" in outcome.failure_reason

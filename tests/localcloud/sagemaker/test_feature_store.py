@@ -22,8 +22,11 @@ GROUP: dict[str, Any] = {
 }
 
 
-def _ready(cloud: Cloud) -> Any:
-    cloud.call("CreateFeatureGroup", **GROUP)
+ONE = {"FeatureGroupName": "group", "RecordIdentifierValueAsString": "1"}
+
+
+def _ready(cloud: Cloud, **changes: Any) -> Any:
+    cloud.call("CreateFeatureGroup", **{**GROUP, **changes})
     group = {"FeatureGroupName": "group"}
     until(lambda: cloud.call("DescribeFeatureGroup", **group)["FeatureGroupStatus"] == "Created")
     return cloud.client("sagemaker-featurestore-runtime")
@@ -51,45 +54,104 @@ def test_what_the_service_refuses(cloud: Cloud, changes: dict[str, Any], message
     assert not cloud.call("ListFeatureGroups")["FeatureGroupSummaries"]
 
 
-def test_an_older_record_does_not_replace_a_newer_one(cloud: Cloud) -> None:
+def test_only_a_newer_record_replaces_one(cloud: Cloud) -> None:
     runtime = _ready(cloud)
-    for age, day in ((30, 2), (20, 1)):
+    for age, day in ((30, 2), (20, 1), (40, 2)):
         runtime.put_record(FeatureGroupName="group", Record=_record(age, day))
-    read = runtime.get_record(
-        FeatureGroupName="group", RecordIdentifierValueAsString="1", FeatureNames=["age"]
-    )
+    read = runtime.get_record(**ONE, FeatureNames=["age"])
     assert read["Record"] == [{"FeatureName": "age", "ValueAsString": "30"}]
+
+
+def test_records_expire(cloud: Cloud) -> None:
+    ttl = {"TtlDuration": {"Unit": "Weeks", "Value": 5200}}
+    runtime = _ready(cloud, OnlineStoreConfig={"EnableOnlineStore": True, **ttl})
+    runtime.put_record(FeatureGroupName="group", Record=_record(30, 2))
+    read = runtime.get_record(**ONE, ExpirationTimeResponse="Enabled")
+    assert read["ExpiresAt"] == "2125-08-31T00:00:00Z"
+    second = {"Unit": "Seconds", "Value": 1}
+    runtime.put_record(FeatureGroupName="group", Record=_record(31, 3), TtlDuration=second)
+    assert "Record" not in runtime.get_record(**ONE)
+    # It is deleted for good: an older record may come back.
+    runtime.put_record(FeatureGroupName="group", Record=_record(29, 1))
+    assert "Record" in runtime.get_record(**ONE)
 
 
 def test_a_deleted_record_is_not_brought_back_by_an_older_one(cloud: Cloud) -> None:
     runtime = _ready(cloud)
     runtime.put_record(FeatureGroupName="group", Record=_record(30, 2))
-    one = {"FeatureGroupName": "group", "RecordIdentifierValueAsString": "1"}
-    runtime.delete_record(**one, EventTime="2026-01-03T00:00:00Z")
+    runtime.delete_record(**ONE, EventTime="2026-01-02T00:00:00Z")
+    assert "Record" in runtime.get_record(**ONE)
+    runtime.delete_record(**ONE, EventTime="2026-01-03T00:00:00Z")
     runtime.put_record(FeatureGroupName="group", Record=_record(20, 1))
-    assert "Record" not in runtime.get_record(**one)
+    assert "Record" not in runtime.get_record(**ONE)
+    assert runtime.list_records(FeatureGroupName="group")["RecordIdentifiers"] == []
+    every = runtime.list_records(FeatureGroupName="group", IncludeSoftDeletedRecords=True)
+    assert every["RecordIdentifiers"] == ["1"]
+
+
+def test_what_is_deleted_hard_leaves_no_trace_online(cloud: Cloud) -> None:
+    runtime = _ready(cloud)
+    runtime.put_record(FeatureGroupName="group", Record=_record(30, 2))
+    hard = {**ONE, "DeletionMode": "HardDelete"}
+    with pytest.raises(ClientError, match="not later"):
+        runtime.delete_record(**hard, EventTime="2026-01-02T00:00:00Z")
+    runtime.delete_record(**hard, EventTime="2026-01-03T00:00:00Z")
+    assert "Record" not in runtime.get_record(**ONE)
+    runtime.put_record(FeatureGroupName="group", Record=_record(20, 1))
+    assert "Record" in runtime.get_record(**ONE)
 
 
 def test_batches(cloud: Cloud) -> None:
     runtime = _ready(cloud)
-    runtime.put_record(FeatureGroupName="group", Record=_record(30, 2))
-    answer = runtime.batch_get_record(
+    wrong = [*_record(1, 1, "3")[:2], {"FeatureName": "age", "ValueAsString": "old"}]
+    answer = runtime.batch_write_record(
+        Entries=[
+            {"FeatureGroupName": "group", "Record": record}
+            for record in (_record(30, 2), wrong, _record(31, 2, "2"))
+        ]
+    )
+    assert [error["Entry"]["Record"] for error in answer["Errors"]] == [wrong]
+    read = runtime.batch_get_record(
         Identifiers=[
-            {"FeatureGroupName": "group", "RecordIdentifiersValueAsString": ["1", "2"]},
+            {"FeatureGroupName": "group", "RecordIdentifiersValueAsString": ["1", "2", "3"]},
             {"FeatureGroupName": "missing", "RecordIdentifiersValueAsString": ["1"]},
         ]
     )
-    assert [r["RecordIdentifierValueAsString"] for r in answer["Records"]] == ["1"]
-    assert [e["FeatureGroupName"] for e in answer["Errors"]] == ["missing"]
+    assert [r["RecordIdentifierValueAsString"] for r in read["Records"]] == ["1", "2"]
+    assert [e["FeatureGroupName"] for e in read["Errors"]] == ["missing"]
+    page = runtime.list_records(FeatureGroupName="group", MaxResults=1)
+    assert page["RecordIdentifiers"] == ["1"]
+    page = runtime.list_records(FeatureGroupName="group", NextToken=page["NextToken"])
+    assert page["RecordIdentifiers"] == ["2"]
+    assert "NextToken" not in page
+
+
+def test_single_features_are_updated_where_the_store_can(cloud: Cloud) -> None:
+    online = {"EnableOnlineStore": True, "StorageType": "Standard_V2"}
+    runtime = _ready(cloud, OnlineStoreConfig=online)
+    age = {"FeatureName": "age", "ValueAsString": "31"}
+    with pytest.raises(ClientError, match="No record"):
+        runtime.update_record(**ONE, Features=[age])
+    runtime.put_record(FeatureGroupName="group", Record=_record(30, 2))
+    runtime.update_record(**ONE, Features=[age])
+    assert age in runtime.get_record(**ONE)["Record"]
+    earlier = {"FeatureName": "time", "ValueAsString": "2026-01-01T00:00:00Z"}
+    with pytest.raises(ClientError, match="older than"):
+        runtime.update_record(**ONE, Features=[age, earlier])
 
 
 def test_records_that_do_not_fit_their_group(cloud: Cloud) -> None:
     runtime = _ready(cloud)
     wrong_type = [*_record(1, 1)[:2], {"FeatureName": "age", "ValueAsString": "old"}]
     unknown = [*_record(1, 1), {"FeatureName": "size", "ValueAsString": "1"}]
-    for record in (wrong_type, unknown, _record(1, 1)[1:]):
+    no_time = [*_record(1, 1)[:1], {"FeatureName": "time", "ValueAsString": "2026-13-01T00:00:00Z"}]
+    for record in (wrong_type, unknown, _record(1, 1)[1:], no_time):
         with pytest.raises(ClientError):
             runtime.put_record(FeatureGroupName="group", Record=record)
+    with pytest.raises(ClientError, match="OfflineStore is not enabled"):
+        runtime.put_record(
+            FeatureGroupName="group", Record=_record(1, 1), TargetStores=["OfflineStore"]
+        )
 
 
 def test_features_can_be_added(cloud: Cloud) -> None:
@@ -102,20 +164,3 @@ def test_features_can_be_added(cloud: Cloud) -> None:
     )
     described = cloud.call("DescribeFeatureGroup", FeatureGroupName="group")
     assert described["FeatureDefinitions"][-1] == added
-
-
-def test_the_offline_store_gets_a_place_of_its_own(cloud: Cloud) -> None:
-    cloud.call(
-        "CreateFeatureGroup",
-        **GROUP,
-        RoleArn="arn:aws:iam::123456789012:role/r-execution",
-        OfflineStoreConfig={"S3StorageConfig": {"S3Uri": "s3://bucket/prefix"}},
-    )
-    described = cloud.call("DescribeFeatureGroup", FeatureGroupName="group")
-    resolved = described["OfflineStoreConfig"]["S3StorageConfig"]["ResolvedOutputS3Uri"]
-    assert resolved.startswith(
-        f"s3://bucket/prefix/{cloud.scope.account}/sagemaker/us-east-1/offline-store/group-"
-    )
-    assert described["OfflineStoreConfig"]["DataCatalogConfig"]["Database"] == (
-        "sagemaker_featurestore"
-    )

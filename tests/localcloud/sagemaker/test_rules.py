@@ -25,6 +25,7 @@ FEATURES: dict[str, Any] = {
     ],
     "OnlineStoreConfig": {"EnableOnlineStore": True},
 }
+ROLE = "arn:aws:iam::123456789012:role/r"
 CONTAINER: dict[str, Any] = {"Image": IMAGE, "Mode": "SingleModel"}
 
 
@@ -65,7 +66,7 @@ def model(cloud: Cloud) -> str:
         ("PL09", "CreatePipeline", {
             "PipelineName": "p",
             "ClientRequestToken": "0" * 32,
-            "RoleArn": "arn:aws:iam::123456789012:role/r",
+            "RoleArn": ROLE,
             "PipelineDefinition": json.dumps({
                 "Version": "2020-12-01",
                 "Parameters": [{"Name": "P", "Type": "Integer", "DefaultValue": "a"}],
@@ -130,19 +131,83 @@ def test_updates_are_checked(cloud: Cloud) -> None:
     assert "FG06" in refusal.message
 
 
-def test_part_of_the_settings_of_a_domain_can_be_updated(cloud: Cloud) -> None:
-    role = "arn:aws:iam::123456789012:role/r"
-    domain = cloud.call(
+@pytest.fixture
+def domain(cloud: Cloud) -> str:
+    """A VpcOnly domain with a user profile `user` and a space `space`."""
+    arn = cloud.call(
         "CreateDomain",
         DomainName="d",
         AuthMode="IAM",
         AppNetworkAccessType="VpcOnly",
         VpcId="vpc-12345678",
         SubnetIds=["subnet-12345678"],
-        DefaultUserSettings={"ExecutionRole": role, "SecurityGroups": ["sg-12345678"]},
-    )["DomainArn"].rpartition("/")[2]
+        DefaultUserSettings={"ExecutionRole": ROLE, "SecurityGroups": ["sg-12345678"]},
+        DomainSettings={"DockerSettings": {"EnableDockerAccess": "DISABLED"}},
+    )["DomainArn"]
+    domain = str(arn.rpartition("/")[2])
     until(lambda: cloud.call("DescribeDomain", DomainId=domain)["Status"] == "InService")
-    cloud.call("UpdateDomain", DomainId=domain, DefaultUserSettings={"ExecutionRole": role})
+    settings = {
+        "JupyterLabAppSettings": _idle(IdleTimeoutInMinutes=90, MaxIdleTimeoutInMinutes=120)
+    }
+    cloud.call("CreateUserProfile", DomainId=domain, UserProfileName="user", UserSettings=settings)
+    cloud.call("CreateSpace", DomainId=domain, SpaceName="space")
+    return domain
+
+
+def _idle(**settings: Any) -> dict[str, Any]:
+    idle = {"LifecycleManagement": "ENABLED", **settings}
+    return {"AppLifecycleManagement": {"IdleSettings": idle}}
+
+
+def test_part_of_the_settings_of_a_domain_can_be_updated(cloud: Cloud, domain: str) -> None:
+    cloud.call("UpdateDomain", DomainId=domain, DefaultUserSettings={"ExecutionRole": f"{ROLE}2"})
+    cloud.call(
+        "UpdateDomain",
+        DomainId=domain,
+        DomainSettingsForUpdate={"ExecutionRoleIdentityConfig": "USER_PROFILE_NAME"},
+    )
+    found = cloud.call("DescribeDomain", DomainId=domain)
+    assert found["DefaultUserSettings"] == {
+        "ExecutionRole": f"{ROLE}2",
+        "SecurityGroups": ["sg-12345678"],
+    }
+    assert found["DomainSettings"] == {
+        "DockerSettings": {"EnableDockerAccess": "DISABLED"},
+        "ExecutionRoleIdentityConfig": "USER_PROFILE_NAME",
+    }
+
+
+@pytest.mark.parametrize(
+    ("rule", "operation", "request_"),
+    [
+        ("DM01", "UpdateDomain", {"DefaultUserSettings": {"SecurityGroups": []}}),
+        ("DM02", "UpdateDomain", {
+            "DefaultUserSettings": {"SecurityGroups": [f"sg-1234567{n}" for n in range(5)]},
+        }),
+        # Above the most that the profile had before.
+        ("DM04", "UpdateUserProfile", {
+            "UserProfileName": "user",
+            "UserSettings": {"JupyterLabAppSettings": _idle(IdleTimeoutInMinutes=240)},
+        }),
+        ("DM13", "UpdateSpace", {
+            "SpaceName": "space",
+            "SpaceSettings": {
+                "JupyterServerAppSettings": {
+                    "DefaultResourceSpec": {"InstanceType": "ml.t3.medium"},
+                },
+            },
+        }),
+    ],
+)  # fmt: skip
+def test_an_update_of_studio_is_checked_with_what_it_leaves_as_it_is(
+    cloud: Cloud, domain: str, rule: str, operation: str, request_: dict[str, Any]
+) -> None:
+    name = {key: value for key, value in request_.items() if key.endswith("Name")}
+    describe = operation.replace("Update", "Describe")
+    before = cloud.call(describe, DomainId=domain, **name)
+    refusal = _refused(cloud, operation, DomainId=domain, **request_)
+    assert refusal.message.endswith(f"(rule {rule})")
+    assert cloud.call(describe, DomainId=domain, **name) == before
 
 
 def test_a_versioned_package_may_have_its_groups_name(cloud: Cloud) -> None:

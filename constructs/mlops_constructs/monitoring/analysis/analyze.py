@@ -1,9 +1,9 @@
-"""One run of a data-quality monitor: compare a window of data with the reference.
+"""One run of a suite: compare a window of data with the reference, and predictions with the truth.
 
-Writes ``statistics.json``, ``constraints.json`` and ``constraint_violations.json`` in the service's
-layouts, ``report.json`` and ``report.html``. Exit status 0 whenever there is an answer, violations
-included (the exit message then begins with ``CompletedWithViolations``, as with the service's own
-monitors), 1 when there is none.
+Each monitor writes ``statistics.json``, ``constraints.json`` and ``constraint_violations.json`` in
+the layouts of the service, ``report.json`` and ``report.html``. Exit status 0 whenever there is an
+answer, violations included (the exit message then begins with ``CompletedWithViolations``, as with
+the service's own monitors), 1 when there is none.
 """
 
 from __future__ import annotations
@@ -12,27 +12,49 @@ import argparse
 import json
 import sys
 import traceback
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import pandas as pd  # type: ignore[import-untyped,unused-ignore]  # only in the containers
-
-from . import checks, columns, publish
-from .capture import read_capture
+from . import checks, labelled, layouts, publish
+from .batches import Batch, read_batches
+from .capture import Captured, capture_batches
 from .errors import AnalysisError
+from .profiles import Profile, profile
 from .report import page
 from .settings import SEVERITIES, Settings, load
 from .sources import open_source
-from .tables import read_table
 from .window import Window, window_before
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the analysis with the arguments of the command line."""
     options = _parser().parse_args(arguments)
+    settings, fault = Settings(), ""
+    try:
+        settings = load(options.settings)
+    except (OSError, ValueError, TypeError) as error:
+        fault = f"{options.settings} cannot be read: {error}"
+    messages, reports = [], []
+    for kind in settings.monitors:
+        report = _run(options, settings, kind, fault)
+        reports.append(report)
+        messages.append(_message(report))
+        print(messages[-1])  # the job's log
+    # What is worst comes first: who waits for violations looks at the beginning.
+    order = sorted(range(len(reports)), key=lambda at: _BADNESS.index(reports[at]["status"]))
+    if options.message:
+        options.message.parent.mkdir(parents=True, exist_ok=True)
+        text = "; ".join(messages[at] for at in order)
+        options.message.write_text(text[:1024], encoding="utf-8")
+    return 1 if any(report["status"] == "Failed" for report in reports) else 0
+
+
+def _run(options: argparse.Namespace, settings: Settings, kind: str, fault: str) -> dict[str, Any]:
     report: dict[str, Any] = {
         "monitor": options.monitor,
+        "monitor_type": kind,
         "status": "Failed",
         "window": options.until,
         "records": 0,
@@ -40,14 +62,17 @@ def main(arguments: list[str] | None = None) -> int:
         "violations": [],
         "drift": {},
         "tests": [],
-        "notes": [],
+        "measures": {},
+        "coverage": None,
+        "notes": [fault] if fault else [],
     }
-    settings = Settings()
+    folder, analyse = _ANALYSES[kind]
+    output = _folder(str(options.output / folder))
     try:
-        settings = load(options.settings)
-        window = window_before(options.until, options.hours)
-        report["window"] = str(window)
-        _analyse(options, settings, window, report)
+        if not fault:
+            window = window_before(options.until, options.hours)
+            report["window"] = str(window)
+            analyse(options, output, settings, window, report)
     except AnalysisError as error:
         report["notes"].append(str(error))
     except Exception as error:  # the status must reach CloudWatch in any case
@@ -67,59 +92,70 @@ def main(arguments: list[str] | None = None) -> int:
                 },
                 drift=report["drift"],
                 feature_metrics=settings.feature_metrics,
+                monitor_type=kind,
+                measures={name: each["value"] for name, each in report["measures"].items()},
+                coverage=report["coverage"],
             ),
             publish.event_detail(options.monitor, report, options.report_uri),
         )
-    _write(options.output, "report.json", report)
-    (options.output / "report.html").write_text(page(report), encoding="utf-8")
-    message = _message(report)
-    print(message)  # the job's log
-    if options.message:
-        options.message.parent.mkdir(parents=True, exist_ok=True)
-        options.message.write_text(message[:1024], encoding="utf-8")
-    return 1 if report["status"] == "Failed" else 0
+    _write(output, "report.json", report)
+    (output / "report.html").write_text(page(report), encoding="utf-8")
+    return report
 
 
-def _analyse(
-    options: argparse.Namespace, settings: Settings, window: Window, report: dict[str, Any]
+def _data_quality(
+    options: argparse.Namespace,
+    output: Path,
+    settings: Settings,
+    window: Window,
+    report: dict[str, Any],
 ) -> None:
-    reference_table = read_table(open_source(options.reference).everything(), settings.columns)
-    if not len(reference_table):
+    source = open_source(options.reference).everything()
+    reference = profile(read_batches(source, settings.columns), settings)
+    if not reference.rows:
         raise AnalysisError(f"The reference {options.reference} holds no rows.")
-    reference = columns.columns_of(reference_table, settings)
-    report["reference_records"] = len(reference_table)
-    table, problems = _current(options, settings, window, reference)
-    report["records"] = len(table)
-    outcome = checks.check(reference, table, settings) if len(table) else checks.Outcome()
-    outcome.violations[:0] = problems
+    report["reference_records"] = reference.rows
+    captured = Captured()
+    batches = _current(options, settings, window, reference, captured)
+    current = profile(batches, settings, known=reference)
+    report["records"] = current.rows
+    outcome = checks.check(reference, current, settings) if current.rows else checks.Outcome()
+    if captured.unreadable:
+        outcome.violations.insert(
+            0, checks.unreadable(captured.unreadable, captured.requests, captured.reasons)
+        )
     report["violations"] = [asdict(found) for found in outcome.violations]
     report["drift"] = dict(sorted(outcome.drift.items(), key=lambda item: (-item[1], item[0])))
     report["tests"] = outcome.tests
-    _write(options.output, "statistics.json", columns.statistics(outcome.columns, len(table)))
-    _write(options.output, "constraints.json", columns.constraints(reference, settings))
-    _write(options.output, "constraint_violations.json", {"violations": report["violations"]})
+    _write(output, "statistics.json", layouts.statistics(current.columns, current.rows))
+    _write(output, "constraints.json", layouts.constraints(reference.columns, settings))
+    _write(output, "constraint_violations.json", {"violations": report["violations"]})
     if outcome.violations:
         report["status"] = "CompletedWithViolations"
     else:
-        report["status"] = "Completed" if len(table) else "NoData"
+        report["status"] = "Completed" if current.rows else "NoData"
 
 
 def _current(
     options: argparse.Namespace,
     settings: Settings,
     window: Window,
-    reference: dict[str, columns.Column],
-) -> tuple[Any, list[checks.Violation]]:
+    reference: Profile,
+    captured: Captured,
+) -> Iterator[Batch]:
     source = open_source(options.data)
     if options.kind == "dataset":
-        return read_table(source.by_change(window), settings.columns), []
-    captured = read_capture(
-        source.by_hour(window), window, settings.capture_columns or tuple(reference)
-    )
-    problems = []
-    if captured.unreadable:
-        problems = [checks.unreadable(captured.unreadable, captured.requests, captured.reasons)]
-    return pd.DataFrame.from_records(captured.rows), problems
+        return read_batches(source.by_change(window), settings.columns)
+    names = settings.capture_columns or tuple(reference.columns)
+    return capture_batches(source.by_hour(window), window, names, captured)
+
+
+_ANALYSES = {
+    "DataQuality": ("", _data_quality),
+    "ModelQuality": ("model-quality", labelled.model_quality),
+    "ModelBias": ("bias", labelled.model_bias),
+}
+_BADNESS = ("Failed", "CompletedWithViolations", "NoData", "Completed")
 
 
 def _message(report: dict[str, Any]) -> str:
@@ -153,7 +189,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--hours", type=int, default=1, help="how many hours before that")
     parser.add_argument("--kind", choices=("capture", "dataset"), required=True)
     parser.add_argument("--data", required=True, help="s3://bucket/prefix or a folder")
-    parser.add_argument("--reference", required=True, help="s3://bucket/prefix or a folder")
+    parser.add_argument("--reference", default="", help="s3://bucket/prefix or a folder")
+    parser.add_argument("--ground-truth", default="", help="where labels are, by hour")
+    parser.add_argument("--quality-constraints", default="", help="with constraints.json")
+    parser.add_argument("--bias-config", default="", help="with analysis_config.json")
+    parser.add_argument("--bias-constraints", default="", help="with constraints.json")
     parser.add_argument("--output", type=_folder, required=True, help="folder for the results")
     parser.add_argument("--settings", type=Path, default=Path("settings.json"))
     parser.add_argument("--report-uri", default="", help="where the results will be in S3")

@@ -1,8 +1,12 @@
 """Requests that an endpoint captured: SageMaker's JSON Lines, one request a line.
 
-The layout is that of the developer guide, "Data capture": ``captureData.endpointInput`` with
-``data``, ``encoding`` (CSV, JSON or BASE64) and ``observedContentType``, and ``eventMetadata``
-with ``inferenceTime``. A payload may hold several records.
+The layout is that of the developer guide, "Data capture": ``captureData.endpointInput`` and
+``endpointOutput`` with ``data``, ``encoding`` (CSV, JSON or BASE64) and ``observedContentType``,
+and ``eventMetadata`` with ``inferenceTime``, ``eventId`` and perhaps ``inferenceId``. A payload may
+hold several records.
+
+What is well-formed is parsed by pyarrow, a few megabytes at a time. A block in which anything is
+odd is read again, line by line, so that one broken request costs only itself.
 """
 
 from __future__ import annotations
@@ -11,29 +15,45 @@ import base64
 import csv
 import io
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+import pyarrow as pa  # type: ignore[import-not-found,import-untyped,unused-ignore]  # only in the containers
+import pyarrow.compute as pc  # type: ignore[import-not-found,import-untyped,unused-ignore]  # as above
+import pyarrow.csv as pa_csv  # type: ignore[import-not-found,import-untyped,unused-ignore]  # as above
+import pyarrow.json as pa_json  # type: ignore[import-not-found,import-untyped,unused-ignore]  # as above
+
+from .batches import CODED, Batch, blocks_of, of_rows, of_table
+from .sources import File
 from .window import Window, parse_time
 
 #: Keys under which serving stacks put their list of records.
 _LISTS = ("instances", "inputs", "data", "records")
+_ENVELOPES = {*_LISTS, "columns", "features"}
 _FEW = 5
+
+_TEXT = pa.string()
+_PART = pa.struct([("data", _TEXT), ("encoding", _TEXT), ("observedContentType", _TEXT)])
+_EVENT = pa.schema(
+    [
+        ("captureData", pa.struct([("endpointInput", _PART)])),
+        ("eventMetadata", pa.struct([("inferenceTime", _TEXT)])),
+    ]
+)
 
 
 @dataclass
 class Captured:
-    """What was read.
+    """What was seen on the way.
 
     Attributes:
-        rows: Records by column name.
         requests: How many requests were in the window.
         unreadable: How many of them were no records, or no capture at all.
         reasons: Why, for the first few.
     """
 
-    rows: list[dict[str, Any]] = field(default_factory=list)
     requests: int = 0
     unreadable: int = 0
     reasons: list[str] = field(default_factory=list)
@@ -42,47 +62,167 @@ class Captured:
         """Count an unreadable request."""
         self.unreadable += 1
         if len(self.reasons) < _FEW:
-            self.reasons.append(f"{where}: {why}")
+            self.reasons.append(f"{where}: {why[:200]}")
 
 
-def read_capture(
-    files: Iterable[tuple[str, bytes]], window: Window, columns: Sequence[str]
-) -> Captured:
+def capture_batches(
+    files: Iterable[File], window: Window, columns: Sequence[str], captured: Captured
+) -> Iterator[Batch]:
     """The records of the requests that were answered within the window.
 
     Args:
-        files: Names and contents.
+        files: Captured files.
         window: Requests outside are skipped.
         columns: Names of values that come without names.
+        captured: Counts requests and what was wrong with them.
     """
-    captured = Captured()
-    for name, content in files:
-        for number, line in enumerate(content.splitlines(), start=1):
-            if line.strip():
-                _read_line(captured, f"{name}:{number}", line, window, columns)
-    return captured
+    for file in files:
+        try:
+            for number, block in blocks_of(file):
+                yield from _read_block(captured, file.name, number, block, window, columns)
+        except (OSError, EOFError) as error:  # such as a compressed file that ends too soon  # noqa: PERF203  # each is judged alone
+            captured.requests += 1
+            captured.note(file.name, f"cannot be read to its end: {error}")
 
 
-def _read_line(
-    captured: Captured, where: str, line: bytes, window: Window, columns: Sequence[str]
-) -> None:
+def events_of(block: bytes) -> Iterator[tuple[int, Any]]:
+    """The lines of a block that hold something, as JSON or None, with their place in it."""
+    for at, line in enumerate(block.splitlines()):
+        if line.strip():
+            try:
+                yield at, json.loads(line)
+            except (ValueError, RecursionError):
+                yield at, None
+
+
+def records_of(part: Any, columns: Sequence[str]) -> list[dict[str, Any]]:
+    """The records in one side of a request.
+
+    Raises:
+        ValueError, KeyError, TypeError, csv.Error: If it holds none.
+    """
+    return [_named(record, columns) for record in _records(part["data"], part, columns)]
+
+
+def _read_block(  # noqa: PLR0917  # one caller, whose locals these are
+    captured: Captured,
+    name: str,
+    number: int,
+    block: bytes,
+    window: Window,
+    columns: Sequence[str],
+) -> Iterator[Batch]:
     try:
-        event = json.loads(line)
+        batches, requests = _fast(block, window, columns)
+    except (pa.ArrowException, ValueError, TypeError, IndexError):
+        rows: list[dict[str, Any]] = []
+        for at, event in events_of(block):
+            rows += _read_event(captured, f"{name}:{number + at}", event, window, columns)
+        if rows:
+            yield of_rows(rows)
+    else:
+        captured.requests += requests
+        yield from batches
+
+
+def _fast(block: bytes, window: Window, columns: Sequence[str]) -> tuple[list[Batch], int]:
+    """A block in which nothing is odd; raises when something is."""
+    table = pa_json.read_json(
+        pa.BufferReader(block),
+        parse_options=pa_json.ParseOptions(
+            explicit_schema=_EVENT, unexpected_field_behavior="ignore"
+        ),
+    ).combine_chunks()
+    part = table["captureData"].combine_chunks().field("endpointInput")
+    moments = table["eventMetadata"].combine_chunks().field("inferenceTime")
+    data, encoding, kind = (_whole(part.field(index)) for index in range(3))
+    if data.null_count or encoding.null_count or moments.null_count or part.null_count:
+        raise ValueError("fields are missing")
+    inside = _inside(_whole(moments), window)
+    if not inside.all():
+        keep = pa.array(inside)
+        data, encoding, kind = (each.filter(keep) for each in (data, encoding, kind))
+    shape = pc.binary_join_element_wise(encoding, pc.utf8_lower(kind.fill_null("")), " ")
+    batches: list[Batch] = []
+    shapes = shape.unique().to_pylist()
+    for one in shapes:
+        texts = data if len(shapes) == 1 else data.filter(pc.equal(shape, one))
+        batches += _payloads(texts, one, columns)
+    return batches, len(data)
+
+
+def _whole(array: Any) -> Any:
+    return array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array
+
+
+def _inside(moments: Any, window: Window) -> Any:
+    """Which are in the window; there are only as many different ones as seconds."""
+    coded = moments.dictionary_encode()
+    parsed = [parse_time(text) for text in coded.dictionary.to_pylist()]
+    inside = np.array([moment is None or moment in window for moment in parsed], dtype=bool)
+    return inside[coded.indices.to_numpy(zero_copy_only=False)] if parsed else inside
+
+
+def _payloads(texts: Any, shape: str, columns: Sequence[str]) -> Iterator[Batch]:
+    encoding, _, kind = shape.partition(" ")
+    if encoding == "BASE64":
+        texts = pa.array(
+            [base64.b64decode(text, validate=True) for text in texts.to_pylist()], pa.binary()
+        ).cast(_TEXT)
+    if "jsonlines" in kind or "x-ndjson" in kind:
+        raise ValueError("several records a payload")
+    if encoding == "JSON" or "json" in kind:
+        return _json_payloads(texts)
+    if encoding == "CSV" or "csv" in kind:
+        return _csv_payloads(texts, columns)
+    raise ValueError("no table")
+
+
+def _joined(texts: Any) -> Any:
+    one = pa.ListArray.from_arrays(pa.array([0, len(texts)], pa.int32()), texts)
+    return pa.BufferReader(pc.binary_join(one, "\n")[0].as_buffer())
+
+
+def _csv_payloads(texts: Any, columns: Sequence[str]) -> Iterator[Batch]:
+    if pc.any(pc.starts_with(texts, ",".join(columns))).as_py() or not columns:
+        raise ValueError("a header")
+    table = pa_csv.read_csv(
+        _joined(texts),
+        read_options=pa_csv.ReadOptions(column_names=list(columns), block_size=8 << 20),
+        convert_options=pa_csv.ConvertOptions(
+            column_types=dict.fromkeys(columns, CODED), strings_can_be_null=False
+        ),
+    )
+    return of_table(table.unify_dictionaries().combine_chunks())
+
+
+def _json_payloads(texts: Any) -> Iterator[Batch]:
+    if pc.any(pc.match_substring(texts, "\n")).as_py():
+        raise ValueError("payloads of several lines")
+    table = pa_json.read_json(_joined(texts))
+    if table.num_rows != len(texts) or _ENVELOPES & set(table.column_names):
+        raise ValueError("not one flat record a payload")
+    return of_table(table.combine_chunks())
+
+
+def _read_event(
+    captured: Captured, where: str, event: Any, window: Window, columns: Sequence[str]
+) -> list[dict[str, Any]]:
+    try:
         part = event["captureData"]["endpointInput"]
         moment = parse_time(event["eventMetadata"]["inferenceTime"])
-    except (ValueError, KeyError, TypeError):
+    except (KeyError, TypeError):
         captured.requests += 1
         captured.note(where, "not a line of SageMaker's data capture")
-        return
+        return []
     if moment is not None and moment not in window:
-        return
+        return []
     captured.requests += 1
     try:
-        captured.rows.extend(
-            _named(record, columns) for record in _records(part["data"], part, columns)
-        )
-    except (ValueError, KeyError, TypeError, csv.Error) as error:
+        return records_of(part, columns)
+    except (ValueError, KeyError, TypeError, AttributeError, csv.Error, RecursionError) as error:
         captured.note(where, f"{type(error).__name__}: {error}")
+    return []
 
 
 def _records(data: str, part: dict[str, Any], columns: Sequence[str]) -> list[Any]:
@@ -125,10 +265,7 @@ def _flat(record: Any) -> Any:
 
 def _named(record: Any, columns: Sequence[str]) -> dict[str, Any]:
     if isinstance(record, dict):
-        return {
-            str(name): json.dumps(value) if isinstance(value, (dict, list)) else value
-            for name, value in record.items()
-        }
+        return {str(name): value for name, value in record.items()}
     return _zip(columns, record)
 
 

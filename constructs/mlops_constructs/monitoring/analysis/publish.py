@@ -9,6 +9,10 @@ Metrics, namespace ``MLOps/ModelMonitor``, dimensions ``Monitor`` and ``MonitorT
 | ``Records`` | | how many records were analysed |
 | ``RunFailed`` | | 1 when the run gave no answer, else 0 |
 | ``Drift`` | ``Feature`` | change of the feature's distribution, from 0 to 1 |
+| ``Measure`` | ``Measure`` | a metric of model quality or bias, such as ``auc`` or ``sex DPPL`` |
+| ``Coverage`` | | share of predictions whose truth is known, from 0 to 1 |
+
+``MonitorType`` is ``DataQuality``, ``ModelQuality`` or ``ModelBias``.
 
 The event has the source ``mlops.model-monitor`` and the detail-type ``Model Monitor Run``.
 """
@@ -36,6 +40,9 @@ def metric_data(
     violations: Mapping[str, int] | None = None,
     drift: Mapping[str, float] | None = None,
     feature_metrics: int = 0,
+    monitor_type: str = "DataQuality",
+    measures: Mapping[str, float] | None = None,
+    coverage: float | None = None,
 ) -> list[dict[str, Any]]:
     """The values of one run; only ``RunFailed`` when it failed.
 
@@ -46,8 +53,11 @@ def metric_data(
         violations: Their number by severity, zeros included.
         drift: Drift by feature.
         feature_metrics: For how many features, the largest drift first.
+        monitor_type: Of which monitor of the suite.
+        measures: Metrics of model quality or bias.
+        coverage: The share of predictions whose truth is known.
     """
-    own = {"Monitor": monitor, "MonitorType": "DataQuality"}
+    own = {"Monitor": monitor, "MonitorType": monitor_type}
     data = [_value("RunFailed", float(failed), own)]
     if failed:
         return data
@@ -63,6 +73,12 @@ def metric_data(
         _value("Drift", effect, {**own, "Feature": feature[:255]})
         for feature, effect in largest[:feature_metrics]
     ]
+    data += [
+        _value("Measure", value, {**own, "Measure": name[:255]})
+        for name, value in (measures or {}).items()
+    ]
+    if coverage is not None:
+        data.append(_value("Coverage", coverage, own))
     return data
 
 
@@ -71,7 +87,7 @@ def event_detail(monitor: str, report: Mapping[str, Any], report_uri: str) -> di
     found = report.get("violations", [])
     return {
         "monitor": monitor,
-        "monitorType": "DataQuality",
+        "monitorType": report.get("monitor_type", "DataQuality"),
         "status": report["status"],
         "window": report["window"],
         "records": report.get("records", 0),
@@ -118,6 +134,6 @@ def _value(name: str, value: float, dimensions: Mapping[str, str]) -> dict[str, 
     return {
         "MetricName": name,
         "Value": value,
-        "Unit": "None" if name == "Drift" else "Count",
+        "Unit": "Count" if name in ("Violations", "Records", "RunFailed") else "None",
         "Dimensions": [{"Name": key, "Value": text} for key, text in dimensions.items()],
     }

@@ -6,6 +6,11 @@ from collections.abc import Mapping
 from html import escape
 from typing import Any
 
+_TITLES = {
+    "DataQuality": "data quality",
+    "ModelQuality": "model quality",
+    "ModelBias": "bias",
+}
 _STYLE = """
 body{font:16px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:60rem;padding:0 1rem}
 body{color:#1b1f24;background:#fff}
@@ -26,10 +31,10 @@ def page(report: Mapping[str, Any]) -> str:
         "<!doctype html><html lang='en'><meta charset='utf-8'>"
         "<meta name='viewport' content='width=device-width,initial-scale=1'>"
         f"<title>{escape(report['monitor'])}: {escape(report['status'])}</title>"
-        f"<style>{_STYLE}</style><h1>{escape(report['monitor'])}: data quality</h1>"
+        f"<style>{_STYLE}</style><h1>{escape(report['monitor'])}: "
+        f"{_TITLES[report['monitor_type']]}</h1>"
         f"<p class='verdict {grade}'>{escape(_verdict(report))}</p>"
-        f"<p>{escape(report['window'])} · {report['records']:,} records · reference of "
-        f"{report['reference_records']:,} records</p>"
+        f"<p>{escape(report['window'])} · {report['records']:,} records · {_basis(report)}</p>"
         + _table(
             "Violations",
             ["Feature", "Check", "Severity", "What was seen", "p (adjusted)"],
@@ -49,9 +54,23 @@ def page(report: Mapping[str, Any]) -> str:
             ["Feature", "Change (0 to 1)"],
             [[name, f"{effect:.3f}"] for name, effect in report["drift"].items()],
         )
+        + _table(
+            "Measures",
+            ["Measure", "Value", "Interval"],
+            [
+                [name, f"{each['value']:.4g}", f"{each['lower']:.4g} to {each['upper']:.4g}"]
+                for name, each in report["measures"].items()
+            ],
+        )
         + _table("Notes", ["Note"], [[note] for note in report["notes"]])
         + "</html>"
     )
+
+
+def _basis(report: Mapping[str, Any]) -> str:
+    if report["coverage"] is not None:
+        return f"truth known for {report['coverage']:.0%} of them"
+    return f"reference of {report['reference_records']:,} records"
 
 
 def _verdict(report: Mapping[str, Any]) -> str:
@@ -61,7 +80,11 @@ def _verdict(report: Mapping[str, Any]) -> str:
         return "No data in this window; nothing was compared."
     count = len(report["violations"])
     if not count:
-        return "No violation: the data looks like the reference."
+        return (
+            "No violation: the data looks like the reference."
+            if (report["monitor_type"] == "DataQuality")
+            else "No violation."
+        )
     features = sorted({entry["feature_name"] for entry in report["violations"]})
     return f"{count} violation{'s' * (count != 1)} in: {', '.join(features[:20])}"
 

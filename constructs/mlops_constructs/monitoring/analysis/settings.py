@@ -12,12 +12,13 @@ SEVERITIES = ("critical", "warning")
 
 @dataclass(frozen=True)
 class Settings:
-    """The settings of a data-quality monitor.
+    """The settings of the monitors of a suite.
 
     Attributes:
         false_alarm_rate: The probability that a run on unchanged data reports anything.
         drift_floor: The smallest change that counts as drift, from 0 to 1: the largest gap
             between two distribution functions, or the share of rows that changed category.
+        correlation_floor: The smallest change of a rank correlation that counts, from 0 to 2.
         completeness_floor: By how much the share of present values must fall, from 0 to 1.
         most_categories: Text columns with more distinct values are not compared by category.
         missing_values: Spellings of a missing value in text.
@@ -25,17 +26,34 @@ class Settings:
         capture_columns: Names, in order, of what requests carry as CSV or as plain lists; by
             default the reference's columns without the ignored ones.
         ignore: Columns that are not looked at.
+        monitors: What is monitored: DataQuality, ModelQuality, ModelBias.
+        problem_type: What the model predicts, in the service's words.
+        inference_attribute: The index or path of the prediction in an answer.
+        probability_attribute: The index or path of the probability in an answer.
+        probability_threshold: From where on a probability means yes.
+        positive_label: The positive label of a binary model.
+        bias_tolerance: By how much a bias measure may leave what is allowed.
+        label_delay_hours: How long labels may take: so much later a prediction is looked at.
         feature_metrics: How many features get a metric of their own.
     """
 
     false_alarm_rate: float = 0.01
     drift_floor: float = 0.03
+    correlation_floor: float = 0.1
     completeness_floor: float = 0.01
     most_categories: int = 1000
     missing_values: tuple[str, ...] = ("", "NA", "NaN", "nan", "null", "None")
     columns: tuple[str, ...] = ()
     capture_columns: tuple[str, ...] = ()
     ignore: tuple[str, ...] = ()
+    monitors: tuple[str, ...] = ("DataQuality",)
+    problem_type: str = "BinaryClassification"
+    inference_attribute: str | None = None
+    probability_attribute: str | None = None
+    probability_threshold: float = 0.5
+    positive_label: str = "1"
+    bias_tolerance: float = 0.05
+    label_delay_hours: int = 0
     feature_metrics: int = 100
 
 

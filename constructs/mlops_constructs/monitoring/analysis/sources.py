@@ -1,8 +1,15 @@
-"""Where data is read from: a folder, or a prefix in S3 of which only the window is fetched."""
+"""Where data is read from: a folder, or a prefix in S3 of which only the window is fetched.
+
+A file is on disk while it is looked at, never in memory as a whole: an object of S3 is fetched into
+a temporary file that is deleted before the next one is fetched.
+"""
 
 from __future__ import annotations
 
+import shutil
+import tempfile
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, Protocol
@@ -10,17 +17,32 @@ from typing import Any, Protocol
 from .errors import AnalysisError
 from .window import Window
 
+_COPY = 1 << 20
+
+
+@dataclass(frozen=True)
+class File:
+    """One file.
+
+    Attributes:
+        name: Its path or key; the ending says the format.
+        path: Where its content is, until the next file is asked for.
+    """
+
+    name: str
+    path: Path
+
 
 class Source(Protocol):
     """Files below one place."""
 
-    def by_hour(self, window: Window) -> Iterator[tuple[str, bytes]]:
+    def by_hour(self, window: Window) -> Iterator[File]:
         """Files whose folders end with an hour of the window, ``…/yyyy/mm/dd/hh/…``."""
 
-    def by_change(self, window: Window) -> Iterator[tuple[str, bytes]]:
+    def by_change(self, window: Window) -> Iterator[File]:
         """Files that were last changed within the window."""
 
-    def everything(self) -> Iterator[tuple[str, bytes]]:
+    def everything(self) -> Iterator[File]:
         """All files."""
 
 
@@ -41,23 +63,23 @@ class Folder:
     def __init__(self, root: Path) -> None:
         self._root = root
 
-    def by_hour(self, window: Window) -> Iterator[tuple[str, bytes]]:
+    def by_hour(self, window: Window) -> Iterator[File]:
         """Files in the window's hours."""
         hours = {_hour_path(hour) for hour in window.hours()}
         for path in self._files():
             if path.parent.as_posix().endswith(tuple(hours)):
-                yield str(path), path.read_bytes()
+                yield File(str(path), path)
 
-    def by_change(self, window: Window) -> Iterator[tuple[str, bytes]]:
+    def by_change(self, window: Window) -> Iterator[File]:
         """Files changed in the window."""
         for path in self._files():
             if datetime.fromtimestamp(path.stat().st_mtime, timezone.utc) in window:
-                yield str(path), path.read_bytes()
+                yield File(str(path), path)
 
-    def everything(self) -> Iterator[tuple[str, bytes]]:
+    def everything(self) -> Iterator[File]:
         """All files."""
         for path in self._files():
-            yield str(path), path.read_bytes()
+            yield File(str(path), path)
 
     def _files(self) -> list[Path]:
         if not self._root.exists():
@@ -75,7 +97,7 @@ class S3Source:
         self._bucket = bucket
         self._prefix = prefix.rstrip("/") + "/" if prefix else ""
 
-    def by_hour(self, window: Window) -> Iterator[tuple[str, bytes]]:
+    def by_hour(self, window: Window) -> Iterator[File]:
         """Objects in the window's hours, below the prefix or below the variants in it.
 
         Data capture writes ``<prefix>/<endpoint>/<variant>/yyyy/mm/dd/hh/``. Only the folders of
@@ -85,18 +107,18 @@ class S3Source:
         for parent in parents:
             for hour in window.hours():
                 for entry in self._objects(f"{parent}{_hour_path(hour)[1:]}/"):
-                    yield self._read(entry)
+                    yield from self._fetched(entry)
 
-    def by_change(self, window: Window) -> Iterator[tuple[str, bytes]]:
+    def by_change(self, window: Window) -> Iterator[File]:
         """Objects changed in the window."""
         for entry in self._objects(self._prefix):
             if entry["LastModified"] in window:
-                yield self._read(entry)
+                yield from self._fetched(entry)
 
-    def everything(self) -> Iterator[tuple[str, bytes]]:
+    def everything(self) -> Iterator[File]:
         """All objects."""
         for entry in self._objects(self._prefix):
-            yield self._read(entry)
+            yield from self._fetched(entry)
 
     def _folders(self, prefix: str) -> list[str]:
         pages = self._client.get_paginator("list_objects_v2").paginate(
@@ -113,9 +135,12 @@ class S3Source:
                 if not entry["Key"].endswith("/"):
                     yield entry
 
-    def _read(self, entry: dict[str, Any]) -> tuple[str, bytes]:
+    def _fetched(self, entry: dict[str, Any]) -> Iterator[File]:
         body = self._client.get_object(Bucket=self._bucket, Key=entry["Key"])["Body"]
-        return entry["Key"], body.read()
+        with tempfile.NamedTemporaryFile(prefix="monitor-") as file:
+            shutil.copyfileobj(body, file, _COPY)
+            file.flush()
+            yield File(entry["Key"], Path(file.name))
 
 
 def _hour_path(hour: datetime) -> str:

@@ -25,6 +25,10 @@ class Window:
         count = int((self.end - self.start) / timedelta(hours=1))
         return [self.start + timedelta(hours=number) for number in range(count)]
 
+    def earlier(self, hours: int) -> Window:
+        """The same length of time, so many hours before."""
+        return Window(self.start - timedelta(hours=hours), self.end - timedelta(hours=hours))
+
     def __str__(self) -> str:
         return f"{self.start:%Y-%m-%dT%H:%MZ} to {self.end:%Y-%m-%dT%H:%MZ}"
 

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from mlops_constructs.rules.engine.conditions import OTHER, Conditions, Scenario
 from mlops_constructs.rules.engine.errors import MAX_DEPTH
+from mlops_constructs.rules.engine.intrinsics import Intrinsics, attribute, encoded, interleaved
 from mlops_constructs.rules.engine.values import ABSENT, MAYBE, UNKNOWN, Reference, Text, Unknown
 
-_PLACEHOLDER: Final = re.compile(r"\$\{([^}]{0,300})\}")
 ZONE: Final = "Fn::GetAZs"
 """Target of the reference that stands for one of the region's Availability Zones."""
 
@@ -24,28 +22,8 @@ class _Pieces:
         self.reference = reference
 
 
-class Resolver:
-    """Resolves values of a template in one scenario.
-
-    Args:
-        document: The template.
-        conditions: Its conditions.
-        scenario: The values of the variables that its conditions depend on.
-        known: What is known about parameters and pseudo parameters, by name.
-    """
-
-    def __init__(
-        self,
-        document: Mapping[str, Any],
-        conditions: Conditions,
-        scenario: Scenario,
-        known: Mapping[str, str],
-    ) -> None:
-        mappings = document.get("Mappings")
-        self._mappings: Mapping[str, Any] = mappings if isinstance(mappings, dict) else {}
-        self._conditions = conditions
-        self._scenario = scenario
-        self._known = known
+class Resolver(Intrinsics):
+    """Resolves values of a template in one scenario."""
 
     def resolve(self, raw: Any, depth: int = 0) -> Any:
         """`raw` with its intrinsic functions resolved, absent members left out."""
@@ -82,41 +60,22 @@ class Resolver:
             return UNKNOWN
         if operand == "AWS::NoValue":
             return ABSENT
-        if operand in self._known:
-            return self._known[operand]
-        value = self._scenario.get(f"parameter:{operand}", OTHER)
-        return Reference(operand) if value == OTHER else value
+        value = self._value_of(operand)
+        return Reference(operand) if value is None else value
 
     def _get_att(self, operand: Any, _depth: int) -> Any:
-        if isinstance(operand, str):
-            operand = operand.split(".", 1)
-        if (
-            isinstance(operand, list)
-            and len(operand) == 2
-            and isinstance(operand[0], str)
-            and isinstance(operand[1], str)
-        ):
-            return Reference(operand[0], operand[1])
-        return UNKNOWN
+        found = attribute(operand)
+        return Reference(*found) if found else UNKNOWN
 
     def _if(self, operand: Any, depth: int) -> Any:
-        if not isinstance(operand, list) or len(operand) != 3 or not isinstance(operand[0], str):
-            return MAYBE
-        holds = self._conditions.evaluate(operand[0], self._scenario)
-        if holds is None:
-            return MAYBE
-        return self.resolve(operand[1 if holds else 2], depth)
+        branch = self._branch(operand)
+        return MAYBE if branch is None else self.resolve(operand[branch], depth)
 
     def _join(self, operand: Any, depth: int) -> Any:
         if not isinstance(operand, list) or len(operand) != 2 or not isinstance(operand[0], str):
             return UNKNOWN
         parts = self.resolve(operand[1], depth)
-        if not isinstance(parts, list):
-            return UNKNOWN
-        pieces: list[Any] = []
-        for index, part in enumerate(parts):
-            pieces.extend((operand[0], part) if index else (part,))
-        return _text(pieces)
+        return _text(interleaved(operand[0], parts)) if isinstance(parts, list) else UNKNOWN
 
     def _sub(self, operand: Any, depth: int) -> Any:
         local: Any = {}
@@ -124,21 +83,7 @@ class Resolver:
             operand, local = operand[0], self.resolve(operand[1], depth)
         if not isinstance(operand, str) or not isinstance(local, dict):
             return UNKNOWN
-        pieces: list[Any] = []
-        end = 0
-        for match in _PLACEHOLDER.finditer(operand):
-            pieces.append(operand[end : match.start()])
-            name = match.group(1).strip()
-            if name.startswith("!"):
-                pieces.append("${" + name[1:] + "}")
-            elif name in local:
-                pieces.append(local[name])
-            elif "." in name:
-                pieces.append(self._get_att(name, depth))
-            else:
-                pieces.append(self._ref(name, depth))
-            end = match.end()
-        return _text([*pieces, operand[end:]])
+        return _text(self._substituted(operand, local, depth))
 
     def _select(self, operand: Any, depth: int) -> Any:
         if not isinstance(operand, list) or len(operand) != 2:
@@ -178,9 +123,7 @@ class Resolver:
 
     def _base64(self, operand: Any, depth: int) -> Any:
         text = self.resolve(operand, depth)
-        if not isinstance(text, str):
-            return UNKNOWN
-        return base64.b64encode(text.encode("utf-8", "surrogatepass")).decode()
+        return encoded(text) if isinstance(text, str) else UNKNOWN
 
     def _json(self, operand: Any, depth: int) -> Any:
         value = self.resolve(operand, depth)

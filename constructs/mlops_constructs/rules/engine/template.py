@@ -83,7 +83,13 @@ class Scope:
         self.scenario = scenario
         self.region = template.region
         self._memory: dict[object, Any] = {}
-        self._resolver = Resolver(template.document, template.conditions, scenario, template.known)
+        mappings = template.document.get("Mappings")
+        self._resolver = Resolver(
+            mappings if isinstance(mappings, dict) else {},
+            template.conditions,
+            scenario,
+            template.known,
+        )
         self._resources: dict[str, Resource | None] = {}
 
     def resource(self, logical_id: str) -> Resource | None:

@@ -51,6 +51,7 @@ class Job:
         stop: Set from outside to stop the job.
         grace_seconds: Time between SIGTERM and SIGKILL; 120 s in the service.
         on_status: Told each secondary status (Downloading, Training, Uploading).
+        on_metric: Told each value of a metric that a training job prints.
     """
 
     kind: Kind
@@ -62,6 +63,7 @@ class Job:
     stop: threading.Event
     grace_seconds: float
     on_status: Callable[[str], None]
+    on_metric: Callable[[str, float], None] = lambda *_: None
 
     def __post_init__(self) -> None:
         self.name = str(self.request[f"{self.kind}JobName"])
@@ -104,8 +106,18 @@ class Job:
         variables: Mapping[str, str],
         isolated: bool,
         on_lines: Callable[[Sequence[str]], None] = lambda _: None,
+        stop: threading.Event | None = None,
     ) -> Finished:
-        """Run the container's command until it ends, is stopped or exceeds its time."""
+        """Run the container's command until it ends, is stopped or exceeds its time.
+
+        Args:
+            container: Whose environment it runs in.
+            command: The command.
+            variables: The request's own variables.
+            isolated: ``EnableNetworkIsolation``.
+            on_lines: Told the lines of the log.
+            stop: Set to stop this process alone; the job's own event if None.
+        """
 
         def log(lines: Sequence[str]) -> None:
             on_lines(lines)
@@ -121,7 +133,7 @@ class Job:
         )
         limit = self.request.get("StoppingCondition", {}).get("MaxRuntimeInSeconds")
         ended = process.wait(
-            stop=self.stop,
+            stop=stop or self.stop,
             max_seconds=float(limit or DEFAULT_MAX_RUNTIME_SECONDS),
             grace_seconds=self.grace_seconds,
         )

@@ -34,6 +34,7 @@ def run_job(
     environment: Mapping[str, str] | None = None,
     grace_seconds: float = STOP_GRACE_SECONDS,
     on_status: Callable[[str], None] = lambda _: None,
+    on_metric: Callable[[str, float], None] = lambda *_: None,
     model_container: Mapping[str, Any] | None = None,
 ) -> Outcome:
     """Run a job to its end; it ends with an outcome, whatever goes wrong in it.
@@ -51,6 +52,7 @@ def run_job(
             credentials. Under network isolation a job gets the region only.
         grace_seconds: Time between SIGTERM and SIGKILL.
         on_status: Told each secondary status: Downloading, Processing or Training, Uploading.
+        on_metric: Told each value of a metric that a training job prints.
         model_container: For a transform job, the container definition of its model.
     """
     started = datetime.now(UTC)
@@ -68,6 +70,7 @@ def run_job(
             stop=stop,
             grace_seconds=grace_seconds,
             on_status=on_status,
+            on_metric=on_metric,
         )
         if kind == "Transform":
             return run_transform(job, model_container)

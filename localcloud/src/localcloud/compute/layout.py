@@ -46,6 +46,11 @@ class ContainerFolder:
         self.temporary = top / "tmp"
         self.temporary.mkdir(exist_ok=True)
 
+    def empty(self) -> None:
+        """Take everything out of ``/opt/ml``, as it is on a new instance."""
+        shutil.rmtree(self.root, ignore_errors=True)
+        self.root.mkdir(parents=True, exist_ok=True)
+
     def local(self, path: str) -> Path:
         """Where an absolute path of the container is on this machine.
 

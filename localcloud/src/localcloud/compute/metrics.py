@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,17 +11,23 @@ from localcloud.compute.outcome import JobFailure
 
 
 class MetricCollector:
-    """Keeps the last value of each metric.
+    """Keeps the last value of each metric, and tells each one.
 
     Args:
         definitions: The request's ``MetricDefinitions``: a name and a regular expression whose
             first group is the value.
+        on_value: Told each value as it is printed.
 
     Raises:
         JobFailure: ``ClientError`` when an expression is no regular expression with a group.
     """
 
-    def __init__(self, definitions: Sequence[Mapping[str, str]]) -> None:
+    def __init__(
+        self,
+        definitions: Sequence[Mapping[str, str]],
+        on_value: Callable[[str, float], None] = lambda *_: None,
+    ) -> None:
+        self._on_value = on_value
         self._patterns: list[tuple[str, re.Pattern[str]]] = []
         self._last: dict[str, tuple[float, datetime]] = {}
         for definition in definitions:
@@ -45,9 +51,11 @@ class MetricCollector:
             for name, pattern in self._patterns:
                 for match in pattern.finditer(line):
                     try:
-                        self._last[name] = (float(match[1]), datetime.now(UTC))
+                        value = float(match[1])
                     except (TypeError, ValueError):
                         continue  # the service, too, leaves out what is no number
+                    self._last[name] = (value, datetime.now(UTC))
+                    self._on_value(name, value)
 
     def final(self) -> list[dict[str, Any]]:
         """``FinalMetricDataList``."""

@@ -5,6 +5,11 @@ The contract: channels below ``/opt/ml/input/data``, three configuration files, 
 hyperparameters ``sagemaker_program`` and ``sagemaker_submit_directory``) runs through AWS's own
 training toolkit, which AWS's framework containers use too. Source: SageMaker developer guide,
 "How Amazon SageMaker runs your training image"; github.com/aws/sagemaker-training-toolkit.
+
+A job with ``EnableManagedSpotTraining`` is interrupted as often as the variable
+``LOCALCLOUD_SPOT_INTERRUPTIONS`` of its ``Environment`` says, each time when it has written a new
+checkpoint: the container ends, its checkpoints are on S3, and a new container begins with them in
+an empty ``/opt/ml``. That is what the service does when it needs the instance.
 """
 
 from __future__ import annotations
@@ -20,6 +25,7 @@ from localcloud.compute.job import HOST, Finished, Job
 from localcloud.compute.metrics import MetricCollector
 from localcloud.compute.outcome import FAILURE_REASON_LIMIT, JobFailure, Outcome, Status
 from localcloud.compute.ports import S3Uri
+from localcloud.compute.spot import Interruption, planned_interruptions
 from localcloud.compute.transfer import ContinuousUpload, download, upload, upload_archive
 
 _CHECKPOINTS = "/opt/ml/checkpoints"
@@ -29,6 +35,10 @@ _NO_MESSAGE = 'ErrorMessage ""'
 
 def run_training(job: Job) -> Outcome:
     """Run a CreateTrainingJob request to its end."""
+    return _train(job, planned_interruptions(job.request))
+
+
+def _train(job: Job, interruptions: int) -> Outcome:
     request = job.request
     resources = request.get("ResourceConfig", {})
     job.check_single_instance(resources.get("InstanceCount", 1))
@@ -48,10 +58,11 @@ def run_training(job: Job) -> Outcome:
         job.folder.make(path)
     hyperparameters = _hyperparameters(job, isolated=isolated)
     _write_configuration(job, hyperparameters, resources)
-    metrics = MetricCollector(algorithm.get("MetricDefinitions", []))
+    metrics = MetricCollector(algorithm.get("MetricDefinitions", []), job.on_metric)
 
     job.on_status("Training")
-    with ContinuousUpload(checkpoints, job.objects):
+    interruption = Interruption(job.stop, list(checkpoints) if interruptions else [])
+    with ContinuousUpload(checkpoints, job.objects), interruption:
         finished = job.run(
             container,
             _command(job, algorithm, hyperparameters, container),
@@ -65,7 +76,12 @@ def run_training(job: Job) -> Outcome:
             },
             isolated=isolated,
             on_lines=metrics.collect,
+            stop=interruption.event,
         )
+    if interruption.happened and finished.ended == "stopped":
+        job.on_status("Interrupted")
+        job.folder.empty()
+        return _train(job, interruptions - 1)
     job.on_status("Uploading")
     failed = finished.ended == "exited" and finished.exit_code != 0
     return _outcome(job, finished, None if failed else _upload(job), metrics)

@@ -19,7 +19,17 @@ VERSION = "2020-12-01"
 
 PARAMETER_TYPES = ("String", "Integer", "Float", "Boolean")
 
+NATIVE: Mapping[str, str] = {
+    "ClarifyCheck": "AWS's Clarify container",
+    "EMR": "a cluster of Amazon EMR",
+    "EMRServerless": "an application of EMR Serverless",
+    "QualityCheck": "AWS's Model Monitor container",
+}
+"""The step types that need something of AWS for which nothing here can stand in."""
+
 RUNNABLE = (
+    *NATIVE,
+    "Callback",
     "Condition",
     "Fail",
     "Lambda",
@@ -28,25 +38,20 @@ RUNNABLE = (
     "RegisterModel",
     "Training",
     "Transform",
+    "Tuning",
 )
-"""The step types that the local cloud runs."""
+"""The step types that the local cloud runs; those of `NATIVE` fail when it is their turn."""
 
 STEP_TYPES = (
     *RUNNABLE,
     "AutoML",
-    "Callback",
-    "ClarifyCheck",
     "Cleanup",
-    "EMR",
-    "EMRServerless",
     "Endpoint",
     "EndpointConfig",
     "ForEach",
     "InferenceComponent",
     "Job",
     "Lineage",
-    "QualityCheck",
-    "Tuning",
 )
 """The step types of the service (``StepTypeEnum`` of the SDK 3.27)."""
 
@@ -60,6 +65,16 @@ EXECUTION_VARIABLES = (
     "StartDateTime",
     "TrainingJobName",
 )
+
+TRIGGERS: Mapping[str, frozenset[str]] = {
+    "Completed": frozenset({"Succeeded"}),
+    "Failed": frozenset({"Failed"}),
+    "Stopped": frozenset({"Stopped"}),
+    "Any": frozenset({"Succeeded", "Failed", "Stopped"}),
+}
+"""``Trigger`` of a dependency → the statuses of the other step with which this one runs.
+
+Source: SageMaker Python SDK 3.27, ``TriggerCondition``."""
 
 _STEP_NAME = re.compile(r"[A-Za-z0-9\-_]{1,64}")
 
@@ -88,12 +103,16 @@ class Branch:
 
 @dataclass(frozen=True)
 class Step:
-    """A step, wherever in the definition it stands."""
+    """A step, wherever in the definition it stands.
+
+    Attributes:
+        depends_on: The steps of ``DependsOn``, each with its trigger.
+    """
 
     name: str
     type: str
     document: Mapping[str, Any]
-    depends_on: frozenset[str]
+    depends_on: Mapping[str, str]
     branch: Branch | None
 
     @property
@@ -213,24 +232,24 @@ def _steps(
                 yield from _steps(arguments.get(key, []), nested, f"{name}.{key}", problems)
 
 
-def _depends_on(document: Mapping[str, Any], name: str, problems: list[str]) -> frozenset[str]:
-    names = set()
+def _depends_on(document: Mapping[str, Any], name: str, problems: list[str]) -> dict[str, str]:
+    names: dict[str, str] = {}
     for dependency in document.get("DependsOn", []):
         if isinstance(dependency, Mapping):
             trigger = dependency.get("Trigger", "Completed")
-            if trigger != "Completed":
+            if trigger not in TRIGGERS:
                 problems.append(
                     f"step {name!r} runs when {dependency.get('Step')!r} has ended as {trigger!r}; "
-                    "the local cloud knows dependencies on completed steps only"
+                    f"the triggers are {_listed(TRIGGERS)}"
                 )
-            names.add(str(dependency.get("Step")))
+            names[str(dependency.get("Step"))] = str(trigger)
         else:
-            names.add(str(dependency))
-    return frozenset(names)
+            names[str(dependency)] = "Completed"
+    return names
 
 
 def dependencies(step: Step) -> set[str]:
-    """The steps that must have succeeded before this one: named, referenced, or its condition."""
+    """The steps that must have ended before this one: named, referenced, or its condition."""
     found = set(step.depends_on)
     found |= {ref.split(".")[1] for ref in _expressions(step) if ref.startswith("Steps.")}
     if step.branch is not None:
@@ -240,7 +259,8 @@ def dependencies(step: Step) -> set[str]:
 
 def _expressions(step: Step) -> Iterator[str]:
     yield from _gets(step.arguments)
-    yield from _gets(step.document.get("FunctionArn"))
+    for member in ("FunctionArn", "SqsQueueUrl"):
+        yield from _gets(step.document.get(member))
 
 
 def _gets(value: Any) -> Iterator[str]:
@@ -259,7 +279,7 @@ def _unknown_references(
     parameters: Mapping[str, Parameter], steps: Mapping[str, Step]
 ) -> Iterator[str]:
     for step in steps.values():
-        for name in step.depends_on - steps.keys():
+        for name in step.depends_on.keys() - steps.keys():
             yield f"step {step.name!r} depends on {name!r}, which is no step"
         for reference in _expressions(step):
             problem = _reference_problem(reference, parameters, steps)

@@ -1,8 +1,10 @@
 """One execution of a pipeline, from its first step to its outcome.
 
 Steps run in topological order, independent ones in parallel. When a step fails, nothing new is
-started; what is running finishes, then the execution is Failed. When the execution is stopped,
-running jobs are stopped and nothing new is started.
+started; what is running finishes, then the execution is Failed. A failure on which another step
+waits (``Trigger`` Failed or Any) does not end the execution: it goes on and ends as
+CompletedWithFailures. When the execution is stopped, running jobs are stopped and nothing new is
+started.
 """
 
 from __future__ import annotations
@@ -15,7 +17,15 @@ from typing import Any
 
 from localcloud.compute.ports import Control, Objects
 from localcloud.dag.caching import CachedStep, StepCache, cache_key, looks_up, oldest_allowed
-from localcloud.dag.definition import Definition, Step, StepFailure, dependencies, parse
+from localcloud.dag.callbacks import Callbacks
+from localcloud.dag.definition import (
+    TRIGGERS,
+    Definition,
+    Step,
+    StepFailure,
+    dependencies,
+    parse,
+)
 from localcloud.dag.expressions import Resolver
 from localcloud.dag.parameters import resolve_parameters
 from localcloud.dag.records import ExecutionOutcome, ExecutionStatus, StepRecord, StepStatus
@@ -49,6 +59,7 @@ def run_execution(
     on_step: Callable[[StepRecord], None] = lambda _: None,
     stop: threading.Event | None = None,
     time_scale: float = 1.0,
+    callbacks: Callbacks | None = None,
 ) -> ExecutionOutcome:
     """Run an execution to its end.
 
@@ -65,6 +76,7 @@ def run_execution(
             several threads at once.
         stop: Set it to stop the execution.
         time_scale: How long a second of a retry policy lasts, in seconds.
+        callbacks: Where callback steps wait for their answers.
 
     Raises:
         ServiceError: ``ValidationException`` when the execution cannot start: an invalid
@@ -86,6 +98,7 @@ def run_execution(
         on_step=on_step,
         stop=stop or threading.Event(),
         time_scale=time_scale,
+        callbacks=callbacks or Callbacks(),
     ).run(parallelism or DEFAULT_PARALLELISM)
 
 
@@ -105,6 +118,7 @@ class _Execution:
         on_step: Callable[[StepRecord], None],
         stop: threading.Event,
         time_scale: float,
+        callbacks: Callbacks,
     ) -> None:
         self.definition = definition
         self.pipeline_name = pipeline_name
@@ -118,6 +132,13 @@ class _Execution:
         self.on_step = on_step
         self.stop = stop
         self.time_scale = time_scale
+        self.callbacks = callbacks
+        self.handled = {
+            name
+            for step in definition.steps.values()
+            for name, trigger in step.depends_on.items()
+            if trigger in ("Failed", "Any")
+        }
         self.needed = {name: dependencies(step) for name, step in definition.steps.items()}
         self.records: dict[str, StepRecord] = {}
         self.properties: dict[str, Mapping[str, Any]] = {}
@@ -136,7 +157,7 @@ class _Execution:
 
         while True:
             ready = self._ready(waiting, left_out)
-            if self._failed() or self.stop.is_set():
+            if self._unhandled() or self.stop.is_set():
                 ready = []
             for step in ready[: parallelism - len(running)]:
                 running.add(step.name)
@@ -156,9 +177,19 @@ class _Execution:
             needed = self.needed[name]
             if needed & left_out or self._branch_not_taken(step):
                 left_out.add(name)
-            elif all(self._succeeded(one) for one in needed):
+                continue
+            wanted = {one: TRIGGERS[step.depends_on.get(one, "Completed")] for one in needed}
+            found = {one: self._ended_as(one) for one in needed}
+            if any(found[one] not in {None, *wanted[one]} for one in needed):
+                left_out.add(name)
+            elif all(found[one] in wanted[one] for one in needed):
                 ready.append(step)
         return ready
+
+    def _ended_as(self, name: str) -> str | None:
+        record = self.records.get(name)
+        ended = record is not None and record.step_status in TRIGGERS["Any"]
+        return record.step_status if record is not None and ended else None
 
     def _branch_not_taken(self, step: Step) -> bool:
         if step.branch is None or not self._succeeded(step.branch.condition):
@@ -172,6 +203,9 @@ class _Execution:
 
     def _failed(self) -> list[StepRecord]:
         return [one for one in self.records.values() if one.step_status == "Failed"]
+
+    def _unhandled(self) -> list[StepRecord]:
+        return [one for one in self._failed() if one.step_name not in self.handled]
 
     def _start(self, step: Step) -> StepRecord:
         record = StepRecord(
@@ -235,6 +269,9 @@ class _Execution:
             stop=self.stop,
             on_metadata=lambda metadata: update("Executing", metadata),
             on_stopping=lambda: update("Stopping"),
+            execution_arn=self.arn,
+            callbacks=self.callbacks,
+            time_scale=self.time_scale,
         )
         arguments = run.arguments()
         key = cache_key(step, arguments) if self.cache else None
@@ -279,7 +316,7 @@ class _Execution:
         if stopped or (self.stop.is_set() and not_started and not failed):
             status = "Stopped"
         elif failed:
-            status = "Failed"
+            status = "Failed" if self._unhandled() else "CompletedWithFailures"
             # The service says the first sentence only; the steps' reasons save a second call.
             reasons = "; ".join(f"{one.step_name}: {one.failure_reason}" for one in failed)
             reason = f"Step failure: One or multiple steps failed. {reasons}"[:_REASON_LIMIT]

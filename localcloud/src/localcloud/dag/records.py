@@ -8,7 +8,9 @@ from datetime import datetime
 from typing import Any, Literal
 
 StepStatus = Literal["Starting", "Executing", "Stopping", "Stopped", "Failed", "Succeeded"]
-ExecutionStatus = Literal["Executing", "Stopping", "Stopped", "Failed", "Succeeded"]
+ExecutionStatus = Literal[
+    "Executing", "Stopping", "Stopped", "Failed", "Succeeded", "CompletedWithFailures"
+]
 
 
 @dataclass

@@ -12,13 +12,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from localcloud.compute.ports import Control, ServiceError
+from localcloud.dag.callbacks import Callbacks
 from localcloud.dag.conditions import holds
-from localcloud.dag.definition import Step, StepFailure
+from localcloud.dag.definition import NATIVE, Step, StepFailure
 from localcloud.dag.expressions import Resolver
 from localcloud.dag.retries import type_of_failure, type_of_refusal
 
 _POLL_SECONDS = 0.025
+_TOP_JOBS = 50
+_CALLBACK_SECONDS = 7 * 86_400
 _NAME_LIMIT = 63
+_TUNING_NAME_LIMIT = 32
 _RANDOM_LENGTH = 10
 _JOB_TYPES = ("Processing", "Training", "Transform")
 
@@ -55,6 +59,9 @@ class StepRun:
         stop: Set when the execution is to stop.
         on_metadata: Told the metadata as soon as there is some.
         on_stopping: Told when the step's job has been asked to stop.
+        execution_arn: The execution that the step belongs to.
+        callbacks: Where a callback step waits for its answer.
+        time_scale: How long a second of the service lasts, in seconds.
     """
 
     step: Step
@@ -64,6 +71,9 @@ class StepRun:
     stop: threading.Event
     on_metadata: Callable[[Mapping[str, Any]], None]
     on_stopping: Callable[[], None]
+    execution_arn: str
+    callbacks: Callbacks
+    time_scale: float
 
     def arguments(self) -> dict[str, Any]:
         """The step's request, without expressions."""
@@ -103,8 +113,10 @@ def job_name(execution_id: str, step: Step, prefix: str | None) -> str:
     if prefix:
         tail = f"-{execution_id}-{random}"
         return prefix[: _NAME_LIMIT - len(tail)].rstrip("-") + tail
-    head = f"pipelines-{execution_id}-"
-    room = _NAME_LIMIT - len(head) - _RANDOM_LENGTH - 1
+    # The names of tuning jobs have half the length (botocore, HyperParameterTuningJobName).
+    tuning = step.type == "Tuning"
+    head = f"{execution_id}-" if tuning else f"pipelines-{execution_id}-"
+    room = (_TUNING_NAME_LIMIT if tuning else _NAME_LIMIT) - len(head) - _RANDOM_LENGTH - 1
     # A step's name may hold underscores, a job's may not.
     return f"{head}{step.name.replace('_', '-')[:room].strip('-')}-{random}"
 
@@ -113,11 +125,44 @@ def name_member(step: Step) -> str | None:
     """The member of the step's request that names what it makes."""
     if step.type in _JOB_TYPES:
         return f"{step.type}JobName"
-    return "ModelName" if step.type == "Model" else None
+    return {"Model": "ModelName", "Tuning": "HyperParameterTuningJobName"}.get(step.type)
 
 
 def _run_job(run: StepRun, arguments: Mapping[str, Any]) -> StepResult:
-    kind = run.step.type
+    described, metadata = _job_to_its_end(run, run.step.type, arguments)
+    return StepResult(described, metadata)
+
+
+def _tune(run: StepRun, arguments: Mapping[str, Any]) -> StepResult:
+    described, metadata = _job_to_its_end(run, "HyperParameterTuning", arguments)
+    # The step's properties hold the best jobs too, the best one first (SDK, get_top_model_s3_uri).
+    summaries = run.call(
+        "ListTrainingJobsForHyperParameterTuningJob",
+        {
+            "HyperParameterTuningJobName": run.job_name,
+            "StatusEquals": "Completed",
+            "SortBy": "FinalObjectiveMetricValue",
+            "SortOrder": "Ascending"
+            if _objective(arguments).get("Type") == "Minimize"
+            else "Descending",
+            "MaxResults": _TOP_JOBS,
+        },
+    )["TrainingJobSummaries"]
+    metadata = {"TuningJob": metadata["HyperParameterTuningJob"]}
+    return StepResult({**described, "TrainingJobSummaries": summaries}, metadata)
+
+
+def _objective(arguments: Mapping[str, Any]) -> Mapping[str, Any]:
+    found: Mapping[str, Any] = arguments["HyperParameterTuningJobConfig"].get(
+        "HyperParameterTuningJobObjective", {}
+    )
+    return found
+
+
+def _job_to_its_end(
+    run: StepRun, kind: str, arguments: Mapping[str, Any]
+) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+    """Make a job and wait for its end: its description, and the step's metadata."""
     named = {f"{kind}JobName": run.job_name}
     arn = run.call(f"Create{kind}Job", {**arguments, **named})[f"{kind}JobArn"]
     metadata = {f"{kind}Job": {"Arn": arn}}
@@ -137,7 +182,7 @@ def _run_job(run: StepRun, arguments: Mapping[str, Any]) -> StepResult:
         else:
             run.stop.wait(_POLL_SECONDS)
     if status == "Completed":
-        return StepResult(described, metadata)
+        return described, metadata
     if asked_to_stop:
         raise StepStopped
     reason = str(described.get("FailureReason") or f"ClientError: The job ended as {status}.")
@@ -197,6 +242,62 @@ def _lambda(run: StepRun, arguments: Mapping[str, Any]) -> StepResult:
     return StepResult({"OutputParameters": values}, {"Lambda": metadata})
 
 
+def _callback(run: StepRun, arguments: Mapping[str, Any]) -> StepResult:
+    queue = run.resolver.resolve(run.step.document["SqsQueueUrl"], run.step)
+    names = [output["OutputName"] for output in run.step.document.get("OutputParameters", [])]
+    with run.callbacks.waiting(run.execution_arn) as waiting:
+        metadata = {"CallbackToken": waiting.token, "SqsQueueUrl": queue}
+        message = {
+            "token": waiting.token,
+            "pipelineExecutionArn": run.execution_arn,
+            "status": "Executing",
+            "arguments": arguments,
+        }
+        run.call("SendMessage", {"QueueUrl": queue, "MessageBody": json.dumps(message)})
+        run.on_metadata({"Callback": metadata})
+        answer = waiting.answer(run.stop, _CALLBACK_SECONDS * run.time_scale)
+    if answer is None:
+        if run.stop.is_set():
+            raise StepStopped
+        raise StepFailure("ClientError: No answer came for the callback within seven days.")
+    if answer.failure is not None:
+        raise StepFailure(f"ClientError: Callback failed: {answer.failure or 'no reason given'}")
+    missing = [name for name in names if name not in answer.outputs]
+    if missing:
+        raise StepFailure(
+            f"ClientError: The callback's answer has no value for {', '.join(missing)}."
+        )
+    kinds = {o["OutputName"]: o.get("OutputType") for o in run.step.document["OutputParameters"]}
+    values = {name: _typed(answer.outputs[name], kinds[name]) for name in names}
+    metadata = {**metadata, "OutputParameters": _named_values(answer.outputs)}
+    return StepResult({"OutputParameters": values}, {"Callback": metadata})
+
+
+def _typed(text: str, kind: str | None) -> Any:
+    """An answer is text; a condition compares what the output's type says."""
+    try:
+        match kind:
+            case "Integer":
+                return int(text)
+            case "Float":
+                return float(text)
+            case "Boolean":
+                return {"true": True, "false": False}[text.lower()]
+    except (KeyError, ValueError) as error:
+        raise StepFailure(f"ClientError: The answer {text!r} is no {kind}.") from error
+    return text
+
+
+def _native(run: StepRun, arguments: Mapping[str, Any]) -> StepResult:
+    del arguments
+    raise StepFailure(
+        f"ClientError: A step of type {run.step.type} needs {NATIVE[run.step.type]}, for which "
+        "the local cloud has no stand-in. Do the same in a processing script of your own "
+        "(a step of type Processing), or put this step behind a condition on a parameter and run "
+        "it in an AWS account only."
+    )
+
+
 def _named_values(values: Mapping[str, Any]) -> list[dict[str, str]]:
     return [{"Name": name, "Value": str(value)} for name, value in values.items()]
 
@@ -210,4 +311,7 @@ _RUNNERS: Mapping[str, Callable[[StepRun, Mapping[str, Any]], StepResult]] = {
     "Condition": _condition,
     "Fail": _fail,
     "Lambda": _lambda,
+    "Callback": _callback,
+    "Tuning": _tune,
+    **dict.fromkeys(NATIVE, _native),
 }

@@ -11,7 +11,9 @@ from localcloud.sagemaker import (
     pipelines,
     registry,
     studio,
+    studio_settings,
     tags,
+    tuning,
 )
 from localcloud.sagemaker.service import SageMaker
 
@@ -27,7 +29,9 @@ OPERATIONS = (
     pipelines,
     registry,
     studio,
+    studio_settings,
     tags,
+    tuning,
 )
 
 __all__ = ["OPERATIONS", "SageMaker"]

@@ -12,6 +12,7 @@ from typing import Any
 
 from localcloud import emulator
 from localcloud.dag.caching import CachedStep
+from localcloud.dag.callbacks import Answer
 from localcloud.dag.definition import parse
 from localcloud.dag.execution import run_execution
 from localcloud.dag.parameters import resolve_parameters
@@ -150,6 +151,23 @@ def list_pipeline_execution_steps(cloud: SageMaker, request: Json) -> Json:
     return {"PipelineExecutionSteps": page, "NextToken": token}
 
 
+@operation("SendPipelineExecutionStepSuccess")
+def send_step_success(cloud: SageMaker, request: Json) -> Json:
+    """Answer a callback step with its outputs."""
+    outputs = {each["Name"]: each["Value"] for each in request.get("OutputParameters") or []}
+    return _answer(cloud, request, Answer(outputs))
+
+
+@operation("SendPipelineExecutionStepFailure")
+def send_step_failure(cloud: SageMaker, request: Json) -> Json:
+    """Let a callback step fail."""
+    return _answer(cloud, request, Answer({}, failure=request.get("FailureReason") or ""))
+
+
+def _answer(cloud: SageMaker, request: Json, answer: Answer) -> Json:
+    return {"PipelineExecutionArn": cloud.callbacks.answer(request["CallbackToken"], answer)}
+
+
 @operation("ListPipelineParametersForExecution")
 def list_parameters(cloud: SageMaker, request: Json) -> Json:
     """The parameters that were given to an execution."""
@@ -175,6 +193,7 @@ def _run(cloud: SageMaker, pipeline: Record, record: Record, stop: threading.Eve
             on_step=emulator.bound(lambda step: _tell_step(cloud, record, step)),
             stop=stop,
             time_scale=cloud.settings.time_scale,
+            callbacks=cloud.callbacks,
         )
     except Exception as error:
         logger.exception("%s", record.arn)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from datetime import UTC, datetime
 
 from localcloud.errors import invalid
-from localcloud.sagemaker import checks, crud
-from localcloud.sagemaker.service import SageMaker
+from localcloud.sagemaker import checks, crud, offline_tables
+from localcloud.sagemaker.kinds import kind
+from localcloud.sagemaker.service import SageMaker, operation
 from localcloud.sagemaker.store import Json, Record
 
 _ADDITIONS = 100
@@ -35,14 +35,17 @@ def _complete(cloud: SageMaker, data: Json) -> None:
     )
     data["OfflineStoreStatus"] = {"Status": "Active"}
     if not offline.get("DisableGlueTableCreation"):
-        offline.setdefault(
-            "DataCatalogConfig",
-            {
-                "Catalog": "AwsDataCatalog",
-                "Database": "sagemaker_featurestore",
-                "TableName": f"{re.sub(r'[^a-z0-9]', '_', name.lower())}_{created}",
-            },
-        )
+        offline.setdefault("DataCatalogConfig", offline_tables.catalog(data, created))
+
+
+@operation("CreateFeatureGroup")
+def _create(cloud: SageMaker, request: Json) -> Json:
+    """The generic operation, and the Glue table, once nothing can be refused any more."""
+    of = kind("FeatureGroup")
+    record = crud.store_new(cloud, of, "CreateFeatureGroup", request)
+    offline_tables.declare(cloud, record)
+    crud.start(cloud, record)
+    return record.data
 
 
 @crud.on_update("FeatureGroup")
@@ -67,6 +70,7 @@ def _update(cloud: SageMaker, record: Record, members: Json) -> None:
             cloud, "FeatureGroup", {**record.data, "FeatureDefinitions": definitions}
         )
         cloud.touch(record, FeatureDefinitions=definitions)
+        offline_tables.declare(cloud, record)
     else:
         cloud.touch(record, **{given[0]: {**(record.data.get(given[0]) or {}), **change}})
     record.data["LastUpdateStatus"] = {"Status": "Successful"}

@@ -28,8 +28,15 @@ logger = logging.getLogger("localcloud.http")
 
 _TARGET = "SageMaker."
 _INVOKE = re.compile(r"/endpoints/([^/]+)/(invocations|async-invocations)")
-_FEATURES = re.compile(r"/FeatureGroup/([^/]+)")
-_FEATURE_OPERATIONS = {"PUT": "PutRecord", "GET": "GetRecord", "DELETE": "DeleteRecord"}
+_FEATURES = re.compile(r"/FeatureGroup/(.+?)(/Record|/ListRecords)?")
+_FEATURE_OPERATIONS = {
+    ("PUT", None): "PutRecord",
+    ("GET", None): "GetRecord",
+    ("DELETE", None): "DeleteRecord",
+    ("POST", "/Record"): "UpdateRecord",
+    ("POST", "/ListRecords"): "ListRecords",
+}
+_FEATURE_BATCHES = {"/BatchGetRecord": "BatchGetRecord", "/BatchWriteRecord": "BatchWriteRecord"}
 _FEATURE_QUERY = frozenset(
     {"RecordIdentifierValueAsString", "EventTime", "DeletionMode", "ExpirationTimeResponse"}
 )
@@ -60,12 +67,13 @@ def _dispatch(cloud: SageMaker, request: Request) -> Response:
         shown = {"InferenceId": identifier}
         return json_response(shown, 202, {"X-Amzn-SageMaker-OutputLocation": location})
     features = _FEATURES.fullmatch(request.path)
-    if features and request.method in _FEATURE_OPERATIONS:
+    if features and (request.method, features[2]) in _FEATURE_OPERATIONS:
         members = _feature_request(unquote(features[1]), request)
-        operation = _FEATURE_OPERATIONS[request.method]
+        operation = _FEATURE_OPERATIONS[request.method, features[2]]
         return json_response(online_store.call(cloud, operation, members))
-    if request.path == "/BatchGetRecord":
-        return json_response(online_store.call(cloud, "BatchGetRecord", parsed(request.body)))
+    if request.path in _FEATURE_BATCHES:
+        operation = _FEATURE_BATCHES[request.path]
+        return json_response(online_store.call(cloud, operation, parsed(request.body)))
     if request.path == "/BatchPutMetrics":
         return _metrics(parsed(request.body))
     raise ServiceError(

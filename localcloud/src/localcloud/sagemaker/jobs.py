@@ -75,6 +75,9 @@ def _run(
         if job == "Training" and record.data["TrainingJobStatus"] == "InProgress":
             cloud.touch(record, SecondaryStatus=status)
 
+    def printed(name: str, value: float) -> None:
+        record.hidden.setdefault("metrics", {}).setdefault(name, []).append(value)
+
     scope = cloud.scope
     outcome = run_job(
         job,
@@ -86,6 +89,7 @@ def _run(
         environment=container_environment(cloud, scope),
         grace_seconds=_GRACE_SECONDS,
         on_status=told,
+        on_metric=printed,
         model_container=_container(cloud, request) if job == "Transform" else None,
     )
     described: Json = plain(outcome.described())

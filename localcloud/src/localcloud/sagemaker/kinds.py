@@ -83,7 +83,7 @@ _STEM = {"MlflowTrackingServer": "TrackingServer", "AutoMLJobV2": "AutoMLJob"}
 
 _WORDS = {"EndpointConfig": "endpoint configuration"}
 
-_JOBS = frozenset({"ProcessingJob", "TrainingJob", "TransformJob"})
+_JOBS = frozenset({"HyperParameterTuningJob", "ProcessingJob", "TrainingJob", "TransformJob"})
 """The kinds of jobs that can run here. The others are refused, since nothing would come of them."""
 
 _WITHOUT_STORE = frozenset(

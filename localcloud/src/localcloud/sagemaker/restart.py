@@ -6,7 +6,7 @@ import logging
 import time
 
 from localcloud import emulator
-from localcloud.sagemaker import endpoints
+from localcloud.sagemaker import endpoints, offline_store
 from localcloud.sagemaker.kinds import kinds
 from localcloud.sagemaker.lifecycle import LIFECYCLES
 from localcloud.sagemaker.pipelines import RUNNING
@@ -21,6 +21,7 @@ _INTERRUPTED = "InternalServerError: the local cloud was stopped while this ran.
 def save(cloud: SageMaker) -> None:
     """Write the records, if the instance keeps state."""
     if cloud.state_file:
+        offline_store.flush(cloud)
         cloud.store.save(cloud.state_file)
 
 

@@ -23,9 +23,6 @@ _OF_TEMPLATES = ("NM", "RL", "RG", "TG03")
 come too late, the regions of CloudFormation's types, the tag keys that CloudFormation itself
 uses."""
 
-_CHANGED_IN_PART = frozenset({"Domain", "Space", "UserProfile"})
-"""Kinds whose update merges nested settings: what an update leaves out is no mistake."""
-
 
 def refuse(cloud: SageMaker, kind_name: str, data: Json) -> None:
     """Refuse what breaks a rule.
@@ -34,8 +31,7 @@ def refuse(cloud: SageMaker, kind_name: str, data: Json) -> None:
         ServiceError: A ``ValidationException`` with the rule's message and id.
     """
     rules = _rules()
-    is_update = "CreationTime" in data
-    if rules is None or (is_update and kind_name in _CHANGED_IN_PART):
+    if rules is None:
         return
     resources = {"Requested": _resource(kind_name, data), **_named(cloud, kind_name, data)}
     for finding in rules.check_template({"Resources": resources}):

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from localcloud import emulator
+from localcloud.dag.callbacks import Callbacks
 from localcloud.emulator import Scope
 from localcloud.errors import ServiceError
 from localcloud.model import operation_model, project
@@ -21,6 +22,7 @@ from localcloud.sagemaker import errors
 from localcloud.sagemaker.captures import Captures
 from localcloud.sagemaker.kinds import SERVICE, Kind, kind, kinds
 from localcloud.sagemaker.lifecycle import Clock
+from localcloud.sagemaker.offline_buffer import OfflineBuffer
 from localcloud.sagemaker.routes import Routes
 from localcloud.sagemaker.runs import Runs
 from localcloud.sagemaker.store import Json, Record, Store
@@ -78,8 +80,10 @@ class SageMaker:
         self.store = Store()
         self.clock = Clock(settings.time_scale)
         self.runs = Runs()
+        self.callbacks = Callbacks()
         self.routes = Routes()
         self.captures = Captures()
+        self.offline = OfflineBuffer()
         self._on_stop: list[Callable[[], None]] = []
 
     # --- operations ------------------------------------------------------------------------------

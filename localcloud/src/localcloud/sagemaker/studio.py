@@ -1,11 +1,14 @@
-"""SageMaker Studio: domains, user profiles, spaces, apps, images and MLflow servers."""
+"""SageMaker Studio: domains, user profiles, spaces, apps, images and MLflow servers.
+
+What a domain makes in its VPC is in `studio_network`.
+"""
 
 from __future__ import annotations
 
 from uuid import uuid4
 
 from localcloud.errors import invalid
-from localcloud.sagemaker import crud, errors
+from localcloud.sagemaker import crud, errors, studio_network
 from localcloud.sagemaker.kinds import kind
 from localcloud.sagemaker.service import SageMaker, operation
 from localcloud.sagemaker.store import Json, Record
@@ -26,6 +29,43 @@ def _complete_domain(cloud: SageMaker, data: Json) -> None:
         if not (data.get("VpcId") and data.get("SubnetIds") and settings.get("SecurityGroups")):
             raise invalid("VpcOnly needs VpcId, SubnetIds and DefaultUserSettings.SecurityGroups.")
         data["SecurityGroupIdForDomainBoundary"] = f"sg-{uuid4().hex[:17]}"
+
+
+@operation("CreateDomain")
+def create_domain(cloud: SageMaker, request: Json) -> Json:
+    """A domain, with its file system and security groups in the VPC."""
+    record = crud.store_new(cloud, kind("Domain"), "CreateDomain", request)
+    studio_network.add_domain(cloud, record)
+    crud.start(cloud, record)
+    return record.data
+
+
+@operation("DeleteDomain")
+def delete_domain(cloud: SageMaker, request: Json) -> Json:
+    """Delete a domain; its security groups stay, and its file system unless told otherwise."""
+    record = cloud.require("Domain", request, "DeleteDomain")
+    answer = crud.delete(cloud, kind("Domain"), "DeleteDomain", request)
+    if (request.get("RetentionPolicy") or {}).get("HomeEfsFileSystem") == "Delete":
+        studio_network.remove_home(cloud, record)
+    return answer
+
+
+@operation("CreateApp")
+def create_app(cloud: SageMaker, request: Json) -> Json:
+    """An app, with its interface in the VPC."""
+    record = crud.store_new(cloud, kind("App"), "CreateApp", request)
+    studio_network.add_app(cloud, record)
+    crud.start(cloud, record)
+    return record.data
+
+
+@operation("DeleteApp")
+def delete_app(cloud: SageMaker, request: Json) -> Json:
+    """Stop an app; its interface goes a while later."""
+    record = cloud.require("App", request, "DeleteApp")
+    answer = crud.delete(cloud, kind("App"), "DeleteApp", request)
+    studio_network.remove_app(cloud, record)
+    return answer
 
 
 @crud.prepare("App")
@@ -101,17 +141,17 @@ def _refuse_used_space(cloud: SageMaker, record: Record, operation_name: str) ->
 def _refuse_if_any(
     cloud: SageMaker, record: Record, operation_name: str, kind_name: str, members: tuple[str, ...]
 ) -> None:
-    users = [
-        other
+    if any(
+        all(other.data.get(member) == record.data[member] for member in members)
+        # An app that failed is no hindrance (developer guide, "Delete an Amazon SageMaker AI
+        # domain").
+        and other.data.get("Status") != "Failed"
         for other in cloud.store.records(cloud.scope, kind_name)
-        if all(other.data.get(member) == record.data[member] for member in members)
-    ]
-    if users:
-        words = kind(record.kind).words
+    ):
         raise errors.in_use(
             operation_name,
-            f"Unable to delete {words} {record.arn} because {len(users)} {kind_name}(s) are"
-            " associated with it.",
+            f"Unable to delete {record.kind} [{record.arn}] because {kind_name}(s) are associated"
+            " with it.",
         )
 
 

@@ -1,0 +1,1 @@
+"""A use case that the tests compile."""
