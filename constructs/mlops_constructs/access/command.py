@@ -7,6 +7,7 @@ import sys
 
 from mlops_constructs.access.conditions import PolicyError
 from mlops_constructs.access.estate import read_estates
+from mlops_constructs.access.inputs import declare_inputs
 from mlops_constructs.access.matrix import as_json, as_markdown, make_matrix
 from mlops_constructs.rules.engine.errors import TemplateError
 
@@ -21,14 +22,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "the organization's policies are not part of it. Exit status: 0, or 2 if a file cannot be "
         "read."
     )
-    parser.add_argument(
-        "files",
-        nargs="+",
-        metavar="FILE",
-        help="JSON or YAML templates, globs, or a folder such as cdk.out",
-    )
-    parser.add_argument("--format", choices=list(_FORMATS), default="markdown")
-    parser.add_argument("--region", help="the region of templates that do not say it")
+    declare_inputs(parser, formats=_FORMATS, default="markdown")
 
 
 def run(arguments: argparse.Namespace) -> int:

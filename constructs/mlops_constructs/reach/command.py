@@ -7,6 +7,7 @@ import sys
 
 from mlops_constructs.access.conditions import PolicyError
 from mlops_constructs.access.estate import read_estates
+from mlops_constructs.access.inputs import declare_inputs
 from mlops_constructs.reach.analysis import prove
 from mlops_constructs.reach.report import FORMATS
 from mlops_constructs.rules.engine.errors import TemplateError
@@ -19,14 +20,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "it. Give all templates of an environment. Exit status: 0 every call has a route, 1 "
         "routes are missing, 2 a file cannot be read."
     )
-    parser.add_argument(
-        "files",
-        nargs="+",
-        metavar="FILE",
-        help="JSON or YAML templates, globs, or a folder such as cdk.out",
-    )
-    parser.add_argument("--format", choices=list(FORMATS), default="text")
-    parser.add_argument("--region", help="the region of templates that do not say it")
+    declare_inputs(parser, formats=FORMATS, default="text")
 
 
 def run(arguments: argparse.Namespace) -> int:
