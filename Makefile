@@ -91,6 +91,10 @@ demo: setup ## Run the platform on this machine, end to end (KEEP=1 leaves it up
 test: setup setup-sdk ## Run all tests
 	@$(BIN)/python tools/run_tests.py
 
+.PHONY: proof
+proof: setup setup-sdk ## Run the slow tests: load tests with real traffic, statistical proofs
+	@$(BIN)/python tools/run_tests.py --slow
+
 .PHONY: fuzz
 fuzz: setup ## Try thousands of random uses of every construct, and hostile templates (FUZZ=2000; SEED=1 repeats a run)
 	MLOPS_FUZZ_EXAMPLES=$(or $(FUZZ),2000) $(BIN)/python -m pytest -q -n auto --dist worksteal $(if $(SEED),--hypothesis-seed=$(SEED)) tests/properties tests/rules/test_hostile.py
