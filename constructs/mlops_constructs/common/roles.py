@@ -31,12 +31,18 @@ def sagemaker_role(scope: Construct, construct_id: str, *, description: str) -> 
 
 
 def service_role(
-    scope: Construct, construct_id: str, *, description: str, service: str
+    scope: Construct,
+    construct_id: str,
+    *,
+    description: str,
+    service: str,
+    role_name: str | None = None,
 ) -> iam.Role:
     """A role without any permission that one AWS service may assume."""
     role = iam.Role(
         scope,
         construct_id,
+        role_name=role_name,
         description=description,
         assumed_by=iam.ServicePrincipal(service),
     )
