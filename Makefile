@@ -78,6 +78,25 @@ localcloud/node_modules/.ready: localcloud/package.json localcloud/package-lock.
 .PHONY: setup
 setup: node .venv/.ready .venv/bin/localcloud localcloud/containers/.venv/.ready node_modules/.ready localcloud/node_modules/.ready ## Set up everything but the SageMaker SDK; the tools are in .venv/bin
 
+# AWS's older scikit-learn container has Python 3.9. Without one its tests are skipped, and say so.
+# pyenv's python3.9 on PATH does not start unless that version is chosen: look behind it.
+PYTHON39 = $(shell for each in "$$HOME"/.pyenv/versions/3.9.*/bin/python3.9 $$(command -v python3.9); do "$$each" -c '' 2>/dev/null && echo "$$each" && break; done)
+
+localcloud/containers/older/.venv/.ready: localcloud/containers/older/pyproject.toml localcloud/containers/older/uv.lock .tools/bin/uv
+	@echo "setting up localcloud/containers/older/.venv"
+	$(UV) sync --quiet --locked --project localcloud/containers/older --python "$(PYTHON39)"
+	touch $@
+
+.PHONY: setup-older
+setup-older: .tools/bin/uv
+	@if [ -n "$(PYTHON39)" ]; then $(MAKE) localcloud/containers/older/.venv/.ready; else echo "no Python 3.9: the tests of AWS's older container are skipped"; fi
+
+# Not beside its lock file: what walks benchmarks/ need not walk two gigabytes.
+.tools/rivals/.ready: benchmarks/rivals/pyproject.toml benchmarks/rivals/uv.lock .tools/bin/uv
+	@echo "setting up .tools/rivals (other monitoring libraries, about 2 GB)"
+	UV_PROJECT_ENVIRONMENT=$(CURDIR)/.tools/rivals $(UV) sync --quiet --locked --project benchmarks/rivals
+	touch $@
+
 .PHONY: setup-sdk
 setup-sdk: pipeline_code/.venv/.ready ## Set up the environment of pipeline_code/ (the SageMaker SDK)
 
@@ -92,7 +111,7 @@ test: setup setup-sdk ## Run all tests
 	@$(BIN)/python tools/run_tests.py
 
 .PHONY: proof
-proof: setup setup-sdk ## Run the slow tests: load tests with real traffic, statistical proofs
+proof: setup setup-sdk setup-older ## Run the slow tests: load tests with real traffic, statistical proofs
 	@$(BIN)/python tools/run_tests.py --slow
 
 .PHONY: fuzz
@@ -106,7 +125,7 @@ check: setup setup-sdk ## Lint, type-check, and see that generated tables are cu
 	$(BIN)/mypy
 	cd localcloud && .venv/bin/mypy
 	cd $(CURDIR)/pipeline_code && .venv/bin/mypy
-	cd $(CURDIR) && $(BIN)/python -m pytest -q tests/rules/test_reference.py
+	cd $(CURDIR) && $(BIN)/python -m pytest -q tests/rules/test_reference.py tests/docs
 
 .PHONY: format
 format: .venv/.ready ## Format the code and mend what the linter can mend
@@ -126,16 +145,35 @@ snapshots: setup ## Accept the templates as they are now as the new snapshots
 	$(BIN)/python -m pytest -q tests/snapshots --snapshot-update
 
 .PHONY: bench
-bench: setup setup-sdk ## Measure, as ratios against baselines in the same run
+bench: setup setup-sdk .tools/rivals/.ready ## Measure, as ratios against baselines in the same run
 	$(BIN)/python -m benchmarks
+
+.PHONY: bench-drift
+bench-drift: setup .tools/rivals/.ready ## False alarms and power of the drift checks, thousands of resamples; goes on where it was stopped
+	$(BIN)/python -m benchmarks.drift
+
+.PHONY: docs
+docs: setup ## Build the site of docs/ into site/, from what is here alone
+	$(UV) sync --quiet --locked --inexact --group docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
+.PHONY: docs-serve
+docs-serve: setup ## Show the site on http://127.0.0.1:8000 while you write
+	$(UV) sync --quiet --locked --inexact --group docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs serve
+
+.PHONY: docs-pages
+docs-pages: setup ## Draw the diagrams and tables of docs/constructs/ anew
+	$(BIN)/python tools/update_construct_pages.py
 
 .PHONY: lock
 lock: .tools/bin/uv ## Resolve all lock files anew and export requirements.txt
-	for project in . localcloud localcloud/containers pipeline_code; do $(UV) lock --quiet --project $$project; done
+	for project in . localcloud localcloud/containers pipeline_code benchmarks/rivals; do $(UV) lock --quiet --project $$project; done
+	if [ -n "$(PYTHON39)" ]; then $(UV) lock --quiet --project localcloud/containers/older --python "$(PYTHON39)"; fi
 	$(UV) export --quiet --no-hashes --no-emit-project --no-dev --group app --no-header -o requirements.txt
 	npm install --package-lock-only --loglevel=error
 	npm install --package-lock-only --loglevel=error --prefix localcloud
 
 .PHONY: clean
 clean: ## Remove what the targets made (environments, node_modules, caches, outputs)
-	rm -rf .venv .tools localcloud/.venv localcloud/containers/.venv pipeline_code/.venv node_modules localcloud/node_modules cdk.out .demo .localcloud .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv .tools localcloud/.venv localcloud/containers/.venv localcloud/containers/older/.venv pipeline_code/.venv build node_modules localcloud/node_modules cdk.out site .demo .localcloud .mypy_cache .pytest_cache .ruff_cache

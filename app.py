@@ -1,6 +1,7 @@
 """The CDK app: choose the environments, build their stacks, nothing else.
 
-``cdk synth`` builds all environments, ``cdk deploy -c env=dev --all`` deploys one.
+``cdk synth`` builds all environments, ``cdk deploy -c env=dev --all`` deploys one;
+``-c use-case=NAME`` builds the stacks of a use case beside the platform's own.
 """
 
 import os
@@ -12,7 +13,9 @@ os.environ.setdefault("JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION", "20")
 
 from mlops_constructs import ValidationError
 from stacks.environments import choose
+from stacks.model import build_model
 from stacks.platform import build_platform, new_app
+from stacks.use_cases import load
 
 
 def main() -> None:
@@ -20,8 +23,15 @@ def main() -> None:
     app = new_app()
     try:
         context = {key: app.node.try_get_context(key) for key in ("env", "account", "region")}
-        for environment in choose({k: v for k, v in context.items() if v is not None}):
-            build_platform(app, environment)
+        context = {key: value for key, value in context.items() if value is not None}
+        use_case = app.node.try_get_context("use-case")
+        if use_case is None:
+            for environment in choose(context):
+                build_platform(app, environment)
+        else:
+            settings = load(str(use_case))
+            for environment in choose(context, settings.environments):
+                build_model(app, environment, settings.use_case)
         app.synth()
     except ValidationError as error:
         sys.exit(f"error: {error}")

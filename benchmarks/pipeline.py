@@ -1,140 +1,136 @@
-"""The census pipeline in the local cloud against its three scripts run by hand.
+"""A pipeline run by `mlops-constructs run` against its jobs run by hand.
 
-The definition that is committed runs, bound to a bucket, roles and code archives of a local cloud
-that is started for this. Every execution gets another ``DataVersion``, so that no step is taken
-from the cache. Scripts run by hand (`benchmarks.by_hand`) take turns with it, in the same Python
-environment and with the same setting of OpenMP.
+The use case is one that `mlops-constructs new` writes, with the census as its data: split, train,
+evaluate, gate, register, one after the other. Every run has another ``DataVersion``, so that no
+step is taken from the cache. The commands of its jobs (`benchmarks.by_hand`) take turns with it,
+in the same Python environment, on the same inputs and with the same setting of OpenMP. What the
+command itself takes to start, to stop and to bind the definition is a figure of its own.
 """
 
 from __future__ import annotations
 
 import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
 import time
 from itertools import count
 from pathlib import Path
 from typing import Any
 
-from benchmarks.by_hand import Scripts, pack_bundles
+from benchmarks.by_hand import ByHand, Ran
 from benchmarks.measure import BenchmarkError, Sample, interleave, progress
-from demo.cloud import Cloud, local_cloud
-from stacks.use_case import CENSUS_INCOME
+from mlops_constructs.new.command import write
 
-USE_CASE = Path(CENSUS_INCOME.pipeline)
-DATA = USE_CASE / "data" / "adult.csv.gz"
-PIPELINE = "pipeline in the local cloud"
+ROOT = Path(__file__).resolve().parents[1]
+DATA = ROOT / "pipeline_code" / "census_income" / "data" / "adult.csv.gz"
+RUN = "mlops-constructs run"
 CONTRACT = "scripts by hand, training with the toolkit"
 BARE = "scripts by hand, training without the toolkit"
 _NAME = "bench"
-_POLL_SECONDS = 0.05
-_TIMEOUT_SECONDS = 300
 
 
 def measure(work: Path, *, rounds: int) -> dict[str, Any]:
     """Seconds, ratios, and what a step costs beyond its script."""
-    archives = pack_bundles(USE_CASE, work)
-    runs = count(1)
+    progress("writing a use case")
+    case = Case.make(work)
+    numbers = count(1)
+    around: list[float] = []
+
+    def run() -> Sample:
+        start = time.perf_counter()
+        case.run("--param", f"DataVersion=bench-{next(numbers)}")
+        record = case.record()
+        seconds = record["updated"] - record["started"]
+        around.append(time.perf_counter() - start - seconds)
+        return Sample(seconds)
 
     def by_hand(*, toolkit: bool) -> Sample:
-        scripts = Scripts(USE_CASE, archives, DATA, work / f"run-{next(runs)}")
-        return scripts.run(toolkit=toolkit)
+        return ByHand(Ran.read(case.home), work / f"turn-{next(numbers)}").run(toolkit=toolkit)
 
-    progress("starting a local cloud")
-    with local_cloud(work / "cloud", keep=False) as cloud:
-        deployed = Deployed(cloud, archives)
-        samples = interleave(
-            {
-                PIPELINE: lambda: deployed.run(version=f"bench-{next(runs)}"),
-                CONTRACT: lambda: by_hand(toolkit=True),
-                BARE: lambda: by_hand(toolkit=False),
-            },
-            rounds=rounds,
-        )
-        steps = deployed.steps()
-    compared = samples.compare(PIPELINE, CONTRACT)
+    samples = interleave(
+        {
+            RUN: run,
+            CONTRACT: lambda: by_hand(toolkit=True),
+            BARE: lambda: by_hand(toolkit=False),
+        },
+        rounds=rounds,
+    )
+    steps = case.steps()
+    compared = samples.compare(RUN, CONTRACT)
     mine, theirs = compared["seconds"]
     return {
         "rounds": rounds,
         "steps": steps,
         "seconds": samples.seconds(),
         "overhead seconds a step": round((mine - theirs) / len(steps), 3),
+        "seconds around the steps": round(statistics.median(around), 3),
         "to scripts": compared,
-        "to bare scripts": samples.compare(PIPELINE, BARE),
+        "to bare scripts": samples.compare(RUN, BARE),
     }
 
 
-class Deployed:
-    """The pipeline in a local cloud, through the AWS API alone."""
+class Case:
+    """A use case in a folder of its own, and its runs.
 
-    def __init__(self, cloud: Cloud, archives: dict[str, Path]) -> None:
-        self._sagemaker = cloud.client("sagemaker")
-        self._log = cloud.log
-        self._last = ""
-        s3, bucket = cloud.client("s3"), f"{_NAME}-data"
-        s3.create_bucket(Bucket=bucket)
-        s3.upload_file(str(DATA), bucket, "raw/adult.csv.gz")
-        bindings = {
-            "bucket.data": bucket,
-            "bucket.artifacts": bucket,
-            "model_package_group": _NAME,
-            "image.xgboost": _image(cloud.environment["AWS_REGION"]),
-        }
-        for name, archive in archives.items():
-            s3.upload_file(str(archive), bucket, f"code/{archive.name}")
-            bindings[f"code.{name}.uri"] = f"s3://{bucket}/code/{archive.name}"
-            bindings[f"code.{name}.file"] = archive.name
-        role = cloud.client("iam").create_role(
-            RoleName=_NAME,
-            AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": []}),
-        )["Role"]["Arn"]
-        bindings |= {"role.processing": role, "role.training": role}
-        text = (USE_CASE / "definition.json").read_text()
-        for name, value in bindings.items():
-            text = text.replace(f"{{{{{name}}}}}", value)
-        if "{{" in text:
-            unbound = text.partition("{{")[2].partition("}}")[0]
-            raise BenchmarkError(f"Nothing binds {unbound} of {USE_CASE / 'definition.json'}.")
-        self._sagemaker.create_model_package_group(ModelPackageGroupName=_NAME)
-        self._sagemaker.create_pipeline(
-            PipelineName=_NAME, PipelineDefinition=text, RoleArn=role, ClientRequestToken="0" * 32
+    Args:
+        folder: The use case's folder.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.home = folder / ".localcloud" / _NAME
+
+    @classmethod
+    def make(cls, work: Path) -> Case:
+        """Write a use case for the census with `mlops-constructs new`."""
+        root = work / "checkout"
+        ignored = shutil.ignore_patterns("__pycache__")
+        for folder in ("compiler", "tabular"):
+            source = ROOT / "pipeline_code" / folder
+            shutil.copytree(source, root / "pipeline_code" / folder, ignore=ignored)
+        for folder in ("stacks/use_cases", "tests/pipeline_code"):
+            (root / folder).mkdir(parents=True)
+        (root / "pipeline_code" / "__init__.py").touch()
+        (root / "pipeline_code" / ".venv").symlink_to(ROOT / "pipeline_code" / ".venv")
+        given: dict[str, Any] = {"target": "income", "facets": ["sex"], "problem": None}
+        write(root, _NAME, DATA, **given, build=False)
+        return cls(root / "pipeline_code" / _NAME)
+
+    def run(self, *words: str) -> None:
+        """Run it to its end.
+
+        Raises:
+            BenchmarkError: If it fails.
+        """
+        done = subprocess.run(
+            [sys.executable, "-m", "mlops_constructs.cli", "run", self.folder, *words],
+            capture_output=True,
+            text=True,
+            env={key: value for key, value in os.environ.items() if key != "LOCALCLOUD_HOME"},
+            check=False,
         )
-        self._input = f"s3://{bucket}/raw/adult.csv.gz"
+        if done.returncode:
+            raise BenchmarkError(f"The run failed:\n{done.stdout[-3000:]}{done.stderr[-3000:]}")
 
-    def run(self, *, version: str) -> Sample:
-        """Run it once; the seconds from the call that starts it to the status that ends it."""
-        given = {"InputDataUri": self._input, "DataVersion": version}
-        start = time.perf_counter()
-        self._last = self._sagemaker.start_pipeline_execution(
-            PipelineName=_NAME,
-            PipelineParameters=[{"Name": name, "Value": value} for name, value in given.items()],
-        )["PipelineExecutionArn"]
-        while time.perf_counter() - start < _TIMEOUT_SECONDS:
-            found = self._sagemaker.describe_pipeline_execution(PipelineExecutionArn=self._last)
-            if found["PipelineExecutionStatus"] == "Succeeded":
-                return Sample(time.perf_counter() - start)
-            if found["PipelineExecutionStatus"] in ("Failed", "Stopped"):
-                reason = found.get("FailureReason", "no reason was given")
-                raise BenchmarkError(f"The pipeline failed: {reason}")
-            time.sleep(_POLL_SECONDS)
-        raise BenchmarkError(f"The pipeline did not end in {_TIMEOUT_SECONDS} s.")
+    def record(self) -> dict[str, Any]:
+        """What the last run left of itself."""
+        content: dict[str, Any] = json.loads((self.home / "last-run.json").read_text())
+        return content
 
     def steps(self) -> dict[str, float]:
-        """The seconds of the steps of the last run.
+        """The seconds of the steps that the last run ran.
 
         Raises:
             BenchmarkError: If a step was taken from the cache.
         """
-        found = self._sagemaker.list_pipeline_execution_steps(
-            PipelineExecutionArn=self._last, SortOrder="Ascending"
-        )["PipelineExecutionSteps"]
-        if cached := [step["StepName"] for step in found if "CacheHitResult" in step]:
+        steps = self.record()["steps"]
+        if cached := [step["name"] for step in steps if step["state"] == "cached"]:
             raise BenchmarkError(f"Steps were taken from the cache: {', '.join(cached)}.")
         return {
-            step["StepName"]: round((step["EndTime"] - step["StartTime"]).total_seconds(), 3)
-            for step in found
+            step["name"]: round(step["ended"] - step["started"], 3)
+            for step in steps
+            if step["state"] == "succeeded"
         }
-
-
-def _image(region: str) -> str:
-    lock = json.loads((USE_CASE / "definition.lock.json").read_text())["images"]["xgboost"]
-    registry = f"{lock['registries'][region]}.dkr.ecr.{region}.amazonaws.com"
-    return f"{registry}/sagemaker-xgboost:{lock['version']}"

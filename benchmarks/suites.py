@@ -64,6 +64,19 @@ def _synth_lines(found: Result) -> Iterator[Line]:
         yield _compared(what, found[against], goal)
 
 
+def _endpoints(quick: bool) -> Result:
+    from benchmarks import endpoints
+
+    with tempfile.TemporaryDirectory(prefix="bench-") as work:
+        return endpoints.measure(Path(work), rounds=1 if quick else 5)
+
+
+def _endpoints_lines(found: Result) -> Iterator[Line]:
+    each = found["milliseconds an endpoint"]
+    behind = f"{each['ours']:.1f} ms / {each['plain']:.1f} ms an endpoint"
+    yield Line("endpoint: library / plain Python L1", found["ratio to plain"], None, behind)
+
+
 def _growth(quick: bool) -> Result:
     from benchmarks import growth
 
@@ -87,10 +100,36 @@ def _pipeline(quick: bool) -> Result:
 
 def _pipeline_lines(found: Result) -> Iterator[Line]:
     for what, against, goal in (
-        ("pipeline / its scripts by hand", "to scripts", 1.15),
+        ("pipeline / its scripts by hand", "to scripts", 1.1),
         ("pipeline / scripts without the toolkit", "to bare scripts", None),
     ):
         yield _compared(what, found[against], goal)
+
+
+def _local_run(quick: bool) -> Result:
+    from benchmarks import local_run
+
+    with tempfile.TemporaryDirectory(prefix="bench-") as work:
+        return local_run.measure(Path(work), rounds=1 if quick else 5)
+
+
+def _local_run_lines(found: Result) -> Iterator[Line]:
+    yield _compared("local run: 20 empty steps / their commands", found["to by hand"], None)
+    each = found["milliseconds a step"]
+    small, large = each.values()
+    yield Line(
+        "local run: a step of 200 / one of 20",
+        found["a step of 200 to one of 20"],
+        1.1,
+        f"{large:.0f} ms / {small:.0f} ms",
+    )
+    small, large = found["peak MiB"].values()
+    yield Line(
+        "local run: memory, 200 steps / 20",
+        round(large / small, 3),
+        1.25,
+        f"{large} MiB / {small} MiB",
+    )
 
 
 def _compared(what: str, comparison: Result, goal: float | None) -> Line:
@@ -156,11 +195,57 @@ def _training_set(quick: bool) -> Result:
     from benchmarks import training_set
 
     with tempfile.TemporaryDirectory(prefix="bench-") as work:
-        return training_set.measure(Path(work), rounds=1 if quick else 3)
+        return training_set.measure(Path(work), rounds=1 if quick else 5)
 
 
 def _training_set_lines(found: Result) -> Iterator[Line]:
     yield _compared("training set: generated SQL / ASOF join", found["to asof"], 1.1)
+
+
+def _invoke(quick: bool) -> Result:
+    from benchmarks import invoke
+
+    with tempfile.TemporaryDirectory(prefix="bench-") as work:
+        return invoke.measure(Path(work), rounds=1 if quick else 5)
+
+
+def _invoke_lines(found: Result) -> Iterator[Line]:
+    for percentile in ("p50", "p99"):
+        cloud, direct = found[percentile]["microseconds"]
+        behind = f"{cloud / 1000:.2f} ms / {direct / 1000:.2f} ms"
+        what = f"InvokeEndpoint {percentile} / the model's process"
+        yield Line(what, found[percentile]["ratio"], None, behind)
+
+
+def _monitoring(quick: bool) -> Result:
+    from benchmarks import monitoring
+
+    with tempfile.TemporaryDirectory(prefix="bench-") as work:
+        return monitoring.measure(Path(work), rounds=1 if quick else 3)
+
+
+def _monitoring_lines(found: Result) -> Iterator[Line]:
+    for what, against, goal in (
+        ("monitoring: 10M rows of Parquet / bare histogram loop", "to bare loop", 2.0),
+        ("monitoring: capture / pyarrow.json and csv", "to pyarrow.json and csv", 1.333),
+        ("monitoring: capture / pyarrow.json alone", "to pyarrow.json", None),
+        ("monitoring: 1M rows / NannyML", "to nannyml", 0.2),
+        ("monitoring: 1M rows / Evidently", "to evidently", 0.05),
+    ):
+        yield _compared(what, found[against], goal)
+    peak = found["peak MiB"]
+    yield Line(
+        "monitoring: memory, 10M rows / 512 MiB",
+        found["memory to limit"],
+        1.0,
+        f"{peak['ours']:.0f} MiB",
+    )
+    yield Line(
+        "monitoring: memory, 10M rows / 1M rows",
+        found["memory to a tenth"],
+        1.1,
+        f"{peak['ours']:.0f} MiB / {peak['ours, a tenth']:.0f} MiB",
+    )
 
 
 SUITES: dict[str, Suite] = {
@@ -177,8 +262,10 @@ SUITES: dict[str, Suite] = {
     "pipeline": Suite(
         _pipeline,
         _pipeline_lines,
-        "Caching off. By hand: three commands in folders laid out before, GOMP_SPINCOUNT=3000 as "
-        "in the local cloud, training started by AWS's toolkit as there.",
+        "Caching off; a use case of `mlops-constructs new` on the census. By hand: the commands of "
+        "its jobs, in folders laid out before, GOMP_SPINCOUNT=3000 as in the local cloud, training "
+        "started by AWS's toolkit as there. The seconds that the command takes around the steps "
+        "(start, binding, stop) are a figure of their own in results.json.",
     ),
     "rules": Suite(_rules, _rules_lines, "Fresh processes, one template of 500 resources."),
     "ingestion": Suite(
@@ -191,6 +278,27 @@ SUITES: dict[str, Suite] = {
         _training_set,
         _training_set_lines,
         "10 million records, a million labels, DuckDB; both results are the same rows.",
+    ),
+    "invoke": Suite(
+        _invoke,
+        _invoke_lines,
+        "One client, one open connection, a model that answers at once: the worst case.",
+    ),
+    "monitoring": Suite(
+        _monitoring,
+        _monitoring_lines,
+        "20 columns, 100,000 reference rows; whole runs with tests and report, after the imports. "
+        "The bare loop makes one histogram a column; the others at their defaults.",
+    ),
+    "endpoint": Suite(
+        _endpoints,
+        _endpoints_lines,
+        "Forty endpoints, less the same app without any; validation off; the same templates.",
+    ),
+    "local-run": Suite(
+        _local_run,
+        _local_run_lines,
+        "Steps that only start Python, one after the other, and 200 of them in 20 layers.",
     ),
 }
 """In the order in which they run."""

@@ -7,7 +7,7 @@ import shutil
 import sys
 import time
 
-from demo import features, story
+from demo import drift, features, people, story
 from demo.cloud import INSTANCE, Cdk, Cloud, fresh_folder, local_cloud
 from demo.console import detail, paint, say, seconds, step
 from demo.errors import DemoError
@@ -50,6 +50,10 @@ def _tell(*, keep: bool) -> None:
             cdk.bootstrap()
         with step("cdk deploy -c env=dev --all"):
             outputs = cdk.deploy("dev")
+        with step("who may do what, and by which way"):
+            people.show_access(work)
+        with step("a job of each user of Studio"):
+            people.work_as_each_user(cloud, outputs)
         with step(f"put people into the feature group {outputs['FeatureGroupName']}"):
             records = features.ingest_people(cloud, outputs, every=_EVERY)
         with step("join a training set to the labels, as of their time"):
@@ -64,6 +68,8 @@ def _tell(*, keep: bool) -> None:
             story.predict(cloud, outputs)
         with step(f"look for drift with {outputs['MonitorPipelineName']}"):
             story.look_for_drift(cloud, outputs)
+        with step("let the world change"):
+            drift.tell(cloud, outputs)
         if keep:
             _say_how_to_look_around(cloud, work_name=str(work))
         else:

@@ -8,6 +8,7 @@ from aws_cdk import CfnOutput, Duration, aws_s3 as s3
 from constructs import Construct
 
 from mlops_constructs import (
+    FeatureGroupAlarms,
     FeatureLock,
     FeatureStoreGroup,
     OfflineStore,
@@ -87,7 +88,8 @@ class DataStack(PlatformStack):
             lock=FeatureLock(_LOCKS / f"{features}.lock.json"),
             destroy_data=environment.destroy_data,
         )
-        self.features.add_alarms(topic=ground.alerts)
+        # CloudWatch counts batches for the whole account, which is one environment here.
+        self.features.add_alarms(topic=ground.alerts, when=FeatureGroupAlarms(batches=True))
         CfnOutput(self, "DataBucketName", value=self.data.bucket_name)
         CfnOutput(self, "ArtifactsBucketName", value=self.artifacts.bucket_name)
         CfnOutput(self, "FeatureGroupName", value=self.features.feature_group_name)

@@ -66,12 +66,23 @@ class Environment:
         bake_minutes: How long a share is watched before the next.
         capture_percent: Share of the requests that are captured for the monitor, 0 to 100.
         retrain: Schedule expression of the training pipeline, or None for none.
+        retrain_approval_days: How long a person is asked before drift starts the training
+            pipeline, 1 to 30; None when nobody is asked.
+        retrain_on_data: Whether new raw data start the training pipeline.
+        stale_after_days: After how many days without a successful training somebody is told; None
+            for never.
+        pipeline_parameters: This environment's defaults of the pipeline's parameters.
+        adopt_models: Use the model package group that an earlier deployment has left.
         log_days: Days that logs are kept; a value that CloudWatch Logs takes.
         notify: Addresses told about alarms, failures and releases.
         destroy_data: Whether deleting a stack deletes its data. Never in prod.
         users: Studio user profiles, name to persona.
+        audit: Whether a trail records who read and wrote which object, and the alerts topic is
+            told when somebody changes the Studio domain or its users. CloudTrail bills by event.
         monthly_budget: What everything with the environment's tag may cost in a month, in USD;
             ``mlops-constructs cost`` says what stands.
+        user_budget: What a user's apps, spaces and jobs in Studio may cost in a month, in USD;
+            None for no budgets of users.
         serving_hours: Hours, UTC, between which the endpoint stands on working days, such as
             ``(7, 19)``; None for always. Never in prod.
     """
@@ -91,11 +102,18 @@ class Environment:
     bake_minutes: int
     capture_percent: int = 100
     retrain: str | None = None
+    retrain_approval_days: int | None = 3
+    retrain_on_data: bool = False
+    stale_after_days: int | None = None
+    pipeline_parameters: Mapping[str, str | int | float | bool] = field(default_factory=dict)
+    adopt_models: bool = False
     log_days: int
     notify: tuple[str, ...] = ()
     destroy_data: bool = False
     users: Mapping[str, str] = field(default_factory=dict)
+    audit: bool = False
     monthly_budget: int
+    user_budget: int | None = None
     serving_hours: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
@@ -158,11 +176,25 @@ class Environment:
             instead="Raise serving_most or lower serving_count.",
         )
         problems.check(
+            self.retrain_approval_days is None or 1 <= self.retrain_approval_days <= 30,
+            "retrain_approval_days",
+            got=self.retrain_approval_days,
+            allowed="1 to 30, or None to ask nobody",
+            instead="Write 3.",
+        )
+        problems.check(
             self.monthly_budget > 0,
             "monthly_budget",
             got=self.monthly_budget,
             allowed="more than 0",
             instead="Write what a month may cost, in USD.",
+        )
+        problems.check(
+            self.user_budget is None or self.user_budget > 0,
+            "user_budget",
+            got=self.user_budget,
+            allowed="more than 0, or None for no budgets of users",
+            instead="Write what a user may cost in a month, in USD.",
         )
         problems.check(
             self.serving_hours is None or self.name != "prod",
@@ -229,11 +261,14 @@ ENVIRONMENTS: tuple[Environment, ...] = (
         serving_count=2,
         serving_most=2,
         bake_minutes=3,
+        retrain_approval_days=None,
         log_days=30,
         destroy_data=True,
         users={"ana": "data-scientist", "ben": "ml-engineer"},
         monthly_budget=600,
+        user_budget=150,
         serving_hours=(7, 19),
+        pipeline_parameters={"TuningJobs": 2, "TuningParallelJobs": 2},
     ),
     Environment(
         name="staging",
@@ -246,7 +281,9 @@ ENVIRONMENTS: tuple[Environment, ...] = (
         bake_minutes=5,
         log_days=90,
         users={"ben": "ml-engineer"},
+        audit=True,
         monthly_budget=800,
+        user_budget=150,
     ),
     Environment(
         name="prod",
@@ -261,20 +298,27 @@ ENVIRONMENTS: tuple[Environment, ...] = (
         bake_minutes=10,
         capture_percent=20,
         retrain="cron(0 3 ? * SUN *)",
+        retrain_on_data=True,
+        stale_after_days=15,
         log_days=365,
         notify=("ml-oncall@example.com",),
         users={"ben": "ml-engineer"},
+        audit=True,
         monthly_budget=2500,
+        user_budget=150,
     ),
 )
 
 
-def choose(context: Mapping[str, object]) -> tuple[Environment, ...]:
+def choose(
+    context: Mapping[str, object], environments: tuple[Environment, ...] = ENVIRONMENTS
+) -> tuple[Environment, ...]:
     """The environments to build, by the app's context.
 
     Args:
         context: ``env`` names one environment; without it all are built. ``account`` and
             ``region`` replace the settings of that one environment.
+        environments: Those to choose from.
 
     Raises:
         ValidationError: If the environment is unknown, or account or region do not fit.
@@ -282,17 +326,17 @@ def choose(context: Mapping[str, object]) -> tuple[Environment, ...]:
     name = context.get("env")
     account, region = (str(context[key]) if context.get(key) else None for key in _PLACE)
     problems = Problems("app")
-    known = {environment.name: environment for environment in ENVIRONMENTS}
+    known = {environment.name: environment for environment in environments}
     if name is None:
         problems.check(
             account is None and region is None,
             "-c account / -c region",
             got=[value for value in (account, region) if value],
             allowed="only together with -c env=NAME",
-            instead=f"Say which environment they are for: -c env={ENVIRONMENTS[0].name}.",
+            instead=f"Say which environment they are for: -c env={environments[0].name}.",
         )
         problems.raise_if_any()
-        return ENVIRONMENTS
+        return environments
     problems.check(
         name in known,
         "-c env",

@@ -6,12 +6,17 @@ from aws_cdk import CfnOutput, Duration, aws_cloudwatch as cloudwatch
 from constructs import Construct
 
 from mlops_constructs import (
+    AttributionDrift,
+    BiasDrift,
     DataQuality,
     EndpointCapture,
     ModelMonitorSuite,
+    ModelQuality,
     OpenEngine,
-    S3Dataset,
+    PackageBaselines,
+    ProblemType,
     S3Folder,
+    Severity,
 )
 from stacks.base import PlatformStack, Setting
 from stacks.data import DataStack
@@ -19,14 +24,25 @@ from stacks.network import NetworkStack
 from stacks.serving import CAPTURE_PREFIX, ServingStack
 from stacks.training import TrainingStack
 
-_HALF, _QUARTER = 12, 6
+_HALF, _THIRD, _QUARTER = 12, 8, 6
+
+# Where those who learn the truth put it, and how long they may take.
+_TRUTH_PREFIX = "ground-truth"
+_TRUTH_DELAY_HOURS = 24
+
+# What the model's answers hold, see the pipeline's inference code.
+_LABEL, _PROBABILITY = "label", "probability"
+
+# The pipeline's parameter that makes its steps run anew, and whose value says why.
+_DATA_VERSION = "DataVersion"
 
 
 class MonitoringStack(PlatformStack):
     """Monitor and dashboard.
 
     Attributes:
-        monitor: Compares what was asked with what the model was trained on.
+        monitor: Compares what was asked and answered with what the served model was trained on.
+        retraining: Starts the training pipeline when it sees something critical.
         dashboard: Traffic, errors, latency, training, drift and features on one page.
     """
 
@@ -41,6 +57,8 @@ class MonitoringStack(PlatformStack):
         serving: ServingStack,
     ) -> None:
         super().__init__(scope, "Monitoring", setting)
+        environment, use_case, pipeline = setting.environment, setting.use_case, training.pipeline
+        truth = S3Folder(bucket=data.artifacts, prefix=_TRUTH_PREFIX)
         # The endpoint and the pipeline are named in the template, not referred to.
         self.add_stack_dependency(serving)
         self.monitor = ModelMonitorSuite(
@@ -54,17 +72,43 @@ class MonitoringStack(PlatformStack):
             ),
             monitors=[
                 DataQuality(
-                    # The pipeline writes its training data here, see its Preprocess step.
-                    reference=S3Dataset(
-                        bucket=data.artifacts, prefix=f"{training.pipeline.pipeline_name}/baseline"
-                    ),
-                    missing_values=setting.use_case.missing_values,
-                )
+                    missing_values=use_case.missing_values,
+                    ignore=use_case.ignored,
+                    capture_columns=use_case.columns,
+                ),
+                ModelQuality(
+                    problem_type=ProblemType.BINARY,
+                    positive_label=use_case.positive_label,
+                    ground_truth=truth,
+                    label_delay_hours=_TRUTH_DELAY_HOURS,
+                    inference_attribute=_LABEL,
+                    probability_attribute=_PROBABILITY,
+                ),
+                BiasDrift(
+                    ground_truth=truth,
+                    inference_attribute=_LABEL,
+                    probability_attribute=_PROBABILITY,
+                ),
+                AttributionDrift(probability_attribute=_PROBABILITY),
             ],
+            # A model's baselines come with it; the pipeline puts everything below its name.
+            baselines=PackageBaselines(
+                model_package_group_name=training.registry.model_package_group_name,
+                folders=[S3Folder(bucket=data.artifacts, prefix=pipeline.pipeline_name)],
+            ),
             engine=OpenEngine(network=ground.network.job_network),
             reports=S3Folder(bucket=data.artifacts, prefix="monitoring"),
             encryption_key=ground.key,
             topic=ground.alerts,
+        )
+        self.retraining = self.monitor.retrain(
+            "Retrain",
+            pipeline_name=pipeline.pipeline_name,
+            parameters={_DATA_VERSION: "$.detail.until"},
+            severity=Severity.CRITICAL,
+            approval=None
+            if environment.retrain_approval_days is None
+            else Duration.days(environment.retrain_approval_days),
         )
         self.dashboard = self._make_dashboard(data, training, serving)
         made = self.monitor.open_monitor
@@ -74,8 +118,7 @@ class MonitoringStack(PlatformStack):
     def _make_dashboard(
         self, data: DataStack, training: TrainingStack, serving: ServingStack
     ) -> cloudwatch.Dashboard:
-        endpoint, pipeline, monitor = serving.endpoint, training.pipeline, self.monitor
-        day = Duration.days(1)
+        endpoint, pipeline = serving.endpoint, training.pipeline
         return cloudwatch.Dashboard(
             self,
             "Dashboard",
@@ -102,14 +145,8 @@ class MonitoringStack(PlatformStack):
                         endpoint.metric_memory_utilization(),
                     ),
                 ],
-                [
-                    _graph("Violations", monitor.metric_violations(), monitor.metric_run_failed()),
-                    _graph(
-                        "Pipeline runs a day",
-                        pipeline.metric_succeeded(period=day),
-                        pipeline.metric_failed(period=day),
-                    ),
-                ],
+                pipeline.widgets(width=_THIRD),
+                self.monitor.widgets(),
                 data.features.widgets(width=_QUARTER),
             ],
         )

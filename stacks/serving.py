@@ -13,6 +13,7 @@ from mlops_constructs import (
     EndpointHours,
     Instances,
     ModelRelease,
+    TrackInvocations,
     framework_image,
 )
 from stacks.base import PlatformStack, Setting
@@ -77,17 +78,20 @@ class ServingStack(PlatformStack):
             ),
             alarm_topic=ground.alerts,
         )
+        self.endpoint.add_warnings(topic=ground.alerts)
+        self.endpoint.tell_deployments(ground.alerts)
         if environment.serving_most > environment.serving_count:
-            self.endpoint.add_target_tracking(
+            self.endpoint.add_autoscaling(
                 min_capacity=environment.serving_count,
                 max_capacity=environment.serving_most,
-                invocations_per_instance=_REQUESTS_PER_MINUTE,
+                policies=[TrackInvocations(per_minute=_REQUESTS_PER_MINUTE)],
             )
         self.release = ModelRelease(
             self,
             "Release",
             model_package_group_name=registry.model_package_group_name,
             parameter_name=registry.approved_model_parameter_name,
+            endpoint=self.endpoint,
             encryption_key=ground.key,
             notify=ground.alerts,
         )

@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
-from aws_cdk import CfnOutput
+from aws_cdk import CfnOutput, aws_events_targets as targets
 from constructs import Construct
 
-from mlops_constructs import DataScientist, MlEngineer, SecureVpcDomain, UserProfile
-from mlops_constructs.common.grants import allow_read
-from stacks.base import PlatformStack, Setting
+from mlops_constructs import (
+    DataScientist,
+    DomainAudit,
+    MlEngineer,
+    ProjectData,
+    SecureVpcDomain,
+    TaggedBudget,
+    UserProfile,
+)
+from mlops_constructs.common.buckets import access_log_bucket
+from stacks.base import PlatformStack, Setting, retention
 from stacks.data import DataStack
 from stacks.network import NetworkStack
 from stacks.training import TrainingStack
+
+#: What nobody does by hand where everything is deployed.
+_CHANGES = (
+    *("CreateUserProfile", "DeleteDomain", "DeleteUserProfile", "UpdateDomain"),
+    "UpdateUserProfile",
+)
 
 
 class StudioStack(PlatformStack):
@@ -30,8 +44,15 @@ class StudioStack(PlatformStack):
         training: TrainingStack,
     ) -> None:
         super().__init__(scope, "Studio", setting)
-        environment = setting.environment
-        personas = {persona.name: persona for persona in (DataScientist(), MlEngineer())}
+        environment, use_case = setting.environment, setting.use_case
+        project = (
+            ProjectData(bucket=data.data, read=(f"{use_case.pipeline.name}/", "feature-store/")),
+            ProjectData(bucket=data.artifacts, write=(f"studio/{ProjectData.USER}/",)),
+        )
+        personas = {
+            persona.name: persona
+            for persona in (DataScientist(data=project), MlEngineer(data=project))
+        }
         self.domain = SecureVpcDomain(
             self,
             "Domain",
@@ -48,6 +69,27 @@ class StudioStack(PlatformStack):
         for role in self.domain.roles.values():
             data.features.grant_read_online(role)
             training.pipeline.grant_start(role)
-        if self.domain.job_role is not None:
-            allow_read(self.domain.job_role, data.data)
+        if environment.user_budget is not None:
+            for name in environment.users:
+                TaggedBudget(
+                    self,
+                    f"BudgetOf{name.capitalize()}",
+                    monthly=environment.user_budget,
+                    tag=self.domain.cost_tag(name),
+                    topic=ground.alerts,
+                )
+        if environment.audit:
+            DomainAudit(
+                self,
+                "Audit",
+                buckets=[data.data, data.artifacts],
+                # Apart from the data: whoever may read these may not thereby read the trail.
+                access_logs=access_log_bucket(self, "AuditAccessLogs"),
+                log_retention=retention(environment),
+            )
+            self.domain.on_api_call(
+                "ChangesByHand",
+                target=targets.SnsTopic(ground.alerts),
+                operations=_CHANGES,
+            )
         CfnOutput(self, "DomainId", value=self.domain.domain_id)

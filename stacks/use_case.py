@@ -22,12 +22,18 @@ class UseCase:
         pipeline: The folder with the compiled definition.
         features: The schema of the feature group.
         missing_values: How the data spells a value that is not known.
+        columns: The columns of a request without names, in order.
+        ignored: Columns of requests or training data that are no features.
+        positive_label: The label that is predicted with a probability.
     """
 
     name: str
     pipeline: Path
     features: FeatureSchema
     missing_values: tuple[str, ...] = ("",)
+    columns: tuple[str, ...] = ()
+    ignored: tuple[str, ...] = ()
+    positive_label: str = "1"
 
 
 CENSUS_INCOME = UseCase(
@@ -55,4 +61,22 @@ CENSUS_INCOME = UseCase(
         ),
     ),
     missing_values=("", "?"),
+    columns=(
+        "age",
+        "workclass",
+        "fnlwgt",
+        "education",
+        "education_num",
+        "marital_status",
+        "occupation",
+        "relationship",
+        "race",
+        "sex",
+        "capital_gain",
+        "capital_loss",
+        "hours_per_week",
+        "native_country",
+    ),
+    ignored=("fnlwgt", "income"),
+    positive_label=">50K",
 )

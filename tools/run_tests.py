@@ -1,8 +1,9 @@
 """Run the test suites of all environments, side by side; `make test` calls it.
 
 `--slow`, which `make proof` gives, runs only the tests marked `slow`: load tests with real
-traffic, statistical proofs. Each suite runs in its own environment. Deploying waits for the CDK most of the time, so that the
-suites share two cores well. Each suite's output is shown as a whole when it has ended.
+traffic, statistical proofs. Each suite runs in its own environment. Deploying waits for the CDK
+most of the time, so that the suites share two cores well. Each suite's output is shown as a whole
+when it has ended.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ _CONSTRUCTS = tuple(
 #: The deploy lane; random input (`make fuzz`); generated tables (`make check`). CI runs them all.
 _ELSEWHERE = (
     "tests/deploy",
+    "tests/docs",
     "tests/properties",
     "tests/rules/test_hostile.py",
     "tests/rules/test_reference.py",

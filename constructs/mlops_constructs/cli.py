@@ -68,6 +68,21 @@ COMMANDS: Final = (
         "say by which VPC endpoint each role reaches the AWS APIs that it calls",
         "mlops_constructs.reach.command",
     ),
+    Command(
+        "run",
+        "run a pipeline on this machine, without deploying anything",
+        "mlops_constructs.run.command",
+    ),
+    Command(
+        "dag",
+        "draw a pipeline with the state of its last run on this machine",
+        "mlops_constructs.run.draw",
+    ),
+    Command(
+        "new",
+        "write a use case, from pipeline to stacks, for a table of data",
+        "mlops_constructs.new.command",
+    ),
 )
 
 

@@ -17,6 +17,8 @@ from pipeline_code.compiler.sentinels import Sentinels
 if TYPE_CHECKING:
     from sagemaker.core.workflow.pipeline_context import PipelineSession
 
+# Scripts that use cases share: in files of a bundle, ``../tabular/train_table.py``.
+_SHARED = "tabular"
 _BUNDLE_NAME = re.compile(r"[a-z][a-z0-9_]*")
 
 
@@ -147,8 +149,9 @@ class Context:
         Args:
             name: Name of the bundle: lower-case letters, digits and underscores.
             entry: Which file is run, as its file name.
-            files: Sources relative to the use case's folder. In the archive they stand side by
-                side under their file names, the way script mode imports them.
+            files: Sources relative to the use case's folder, in it or in ``../tabular/``. In the
+                archive they stand side by side under their file names, the way script mode imports
+                them.
 
         Raises:
             CompileError: A file is missing, outside the use case's folder or named like
@@ -163,8 +166,11 @@ class Context:
             raise CompileError(f"Bundle '{name}' is declared twice: keep the first in a variable.")
         for file in files:
             path = (self._folder / file).resolve()
-            if not path.is_relative_to(self._folder.resolve()):
-                raise CompileError(f"Bundle '{name}': '{file}' is outside {self._folder.name}/.")
+            shared = (self._folder.resolve().parent / _SHARED).resolve()
+            if not path.is_relative_to(self._folder.resolve()) and not path.is_relative_to(shared):
+                raise CompileError(
+                    f"Bundle '{name}': '{file}' is outside {self._folder.name}/ and ../{_SHARED}/."
+                )
             if not path.is_file():
                 raise CompileError(f"Bundle '{name}': there is no file {self._folder.name}/{file}.")
         names = [Path(file).name for file in files]

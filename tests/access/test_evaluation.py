@@ -105,8 +105,10 @@ def test_each_level_of_service_control_policies_must_allow() -> None:
     ("principal", "allowed"),
     [
         ({"AWS": ROLE}, True),
-        ({"AWS": "111122223333"}, True),
-        ({"AWS": ["arn:aws:iam::111122223333:root"]}, True),
+        # The account decides by its identity policies.
+        ({"AWS": "111122223333"}, False),
+        ({"AWS": ["arn:aws:iam::111122223333:root"]}, False),
+        ({"AWS": ["arn:aws:iam::111122223333:root", ROLE]}, True),
         ("*", True),
         ({"AWS": "*"}, True),
         ({"AWS": "arn:aws:iam::111122223333:role/other"}, False),

@@ -199,3 +199,14 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     (tmp_path / "Bad.template.json").write_text("{")
     assert main(["access", str(tmp_path)]) == 2
     assert "not valid JSON" in capsys.readouterr().err
+
+
+def test_what_is_given_on_every_resource_comes_with_its_reason() -> None:
+    estate = one_role(
+        {"Action": ["sagemaker:Search", "s3:ListAllMyBuckets"]},
+        {"Action": "s3:GetObject", "Resource": "arn:aws:s3:::data/*"},
+    )
+    lines = as_markdown([make_matrix(estate)]).partition("## On every resource")[2].splitlines()
+    assert "| sagemaker:Search | takes no resource; reads names and states | Role |" in lines
+    assert "| s3:ListAllMyBuckets | **no reason is known** | Role |" in lines
+    assert not any("s3:GetObject" in line for line in lines)

@@ -6,6 +6,8 @@ from typing import Any
 import aws_cdk as cdk
 import pytest
 from aws_cdk import aws_s3 as s3
+from syrupy.assertion import SnapshotAssertion
+from syrupy.extensions.json import JSONSnapshotExtension
 
 from mlops_constructs import (
     ApprovedModel,
@@ -13,8 +15,10 @@ from mlops_constructs import (
     EndpointHours,
     Instances,
     ModelArtifact,
+    TrackInvocations,
     ValidationError,
 )
+from tests.snapshots.test_templates import readable
 from tests.support import nag_findings, new_stack, resources_of, template_of
 
 
@@ -65,7 +69,9 @@ def stack() -> cdk.Stack:
         time_zone="Europe/Berlin",
     )
     # Added later, and gone at night all the same: a scalable target needs its endpoint.
-    endpoint.add_target_tracking(min_capacity=2, max_capacity=4, invocations_per_instance=100)
+    endpoint.add_autoscaling(
+        min_capacity=2, max_capacity=4, policies=[TrackInvocations(per_minute=100)]
+    )
     return made
 
 
@@ -119,12 +125,15 @@ def test_nag_finds_nothing(stack: cdk.Stack) -> None:
     assert nag_findings(stack) == []
 
 
-def test_a_model_that_needs_no_approval_has_one_condition() -> None:
+def test_a_model_that_needs_no_approval_has_one_condition(snapshot: SnapshotAssertion) -> None:
+    """The template is committed: the local cloud deploys it and lets its schedules run."""
     stack = new_stack()
     EndpointHours(
         stack, "Hours", endpoint=_endpoint(stack, approved=False), start_hour=0, stop_hour=1
     )
-    (condition,) = template_of(stack).to_json()["Conditions"].values()
+    template = template_of(stack).to_json()
+    assert readable(dict(template)) == snapshot(extension_class=JSONSnapshotExtension)
+    (condition,) = template["Conditions"].values()
     assert list(condition) == ["Fn::Equals"]
 
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from demo import features, story
+from demo import features, people, story
 from demo.cloud import Cdk, Cloud, local_cloud
 from demo.errors import DemoError
 
@@ -80,14 +80,27 @@ def test_the_pipeline_registers_a_good_model(
     cloud: Cloud, outputs: Outputs, data: str, work: Path
 ) -> None:
     execution = story.run_pipeline(cloud, outputs, data)
-    assert {name: step["StepStatus"] for name, step in _steps(cloud, execution).items()} == {
-        "Preprocess": "Succeeded",
-        "Train": "Succeeded",
-        "Evaluate": "Succeeded",
-        "IsGoodEnough": "Succeeded",
-        "Register": "Succeeded",
-    }
-    story.show_evaluation(cloud, outputs, work)
+    assert {
+        name: step["StepStatus"] for name, step in _steps(cloud, execution).items()
+    } == dict.fromkeys(
+        (
+            *("ValidateData", "IsDataValid", "Preprocess", "Tune", "Train", "Evaluate", "Assess"),
+            *("FindChampion", "Compare", "IsGoodEnough", "Register"),
+        ),
+        "Succeeded",
+    )
+    package = cloud.client("sagemaker").describe_model_package(
+        ModelPackageName=story.show_evaluation(cloud, outputs, work)
+    )
+    baselines = package["DriftCheckBaselines"]
+    assert set(baselines) == {"Bias", "Explainability", "ModelDataQuality", "ModelQuality"}
+    for each in ("Statistics", "Constraints"):
+        key = baselines["ModelDataQuality"][each]["S3Uri"].split("/", 3)[3]
+        cloud.client("s3").head_object(Bucket=outputs["ArtifactsBucketName"], Key=key)
+    card = json.loads(package["ModelCard"]["ModelCardContent"])
+    assert card["evaluation_details"][0]["metric_groups"][0]["metric_data"][0]["value"] >= 0.92
+    metadata = package["CustomerMetadataProperties"]
+    assert (metadata["champion"], metadata["auc-difference"]) == ("none", "0.0")
     report = json.loads((work / "evaluation.json").read_text())
     assert report["binary_classification_metrics"]["auc"]["value"] >= 0.92
     assert set(report["groups"]) == {"sex", "race"}
@@ -99,8 +112,8 @@ def test_every_job_ran_protected(cloud: Cloud, outputs: Outputs) -> None:
     sagemaker = cloud.client("sagemaker")
     processing = sagemaker.list_processing_jobs()["ProcessingJobSummaries"]
     training = sagemaker.list_training_jobs()["TrainingJobSummaries"]
-    assert len(processing) == 2
-    assert len(training) == 1
+    assert len(processing) == 5
+    assert len(training) == 3, "two of them by tuning"
     for job in processing:
         described = sagemaker.describe_processing_job(ProcessingJobName=job["ProcessingJobName"])
         network = described["NetworkConfig"]
@@ -109,11 +122,13 @@ def test_every_job_ran_protected(cloud: Cloud, outputs: Outputs) -> None:
         assert len(network["VpcConfig"]["Subnets"]) == 2
         assert described["ProcessingOutputConfig"]["KmsKeyId"]
         assert described["ProcessingResources"]["ClusterConfig"]["VolumeKmsKeyId"]
-    described = sagemaker.describe_training_job(TrainingJobName=training[0]["TrainingJobName"])
-    assert described["EnableNetworkIsolation"]
-    assert described["EnableInterContainerTrafficEncryption"]
-    assert described["OutputDataConfig"]["KmsKeyId"]
-    assert described["ResourceConfig"]["VolumeKmsKeyId"]
+    for job in training:
+        described = sagemaker.describe_training_job(TrainingJobName=job["TrainingJobName"])
+        assert described["EnableNetworkIsolation"]
+        assert described["EnableInterContainerTrafficEncryption"]
+        assert described["EnableManagedSpotTraining"]
+        assert described["OutputDataConfig"]["KmsKeyId"]
+        assert described["ResourceConfig"]["VolumeKmsKeyId"]
 
 
 def test_logs_of_steps_are_in_cloudwatch(cloud: Cloud, outputs: Outputs) -> None:
@@ -166,9 +181,9 @@ def test_a_failing_step_says_why(cloud: Cloud, outputs: Outputs) -> None:
     )["PipelineExecutionArn"]
     described = _ended(cloud, execution)
     assert described["PipelineExecutionStatus"] == "Failed"
-    preprocess = _steps(cloud, execution)["Preprocess"]
-    assert preprocess["StepStatus"] == "Failed"
-    assert "nothing/here" in preprocess["FailureReason"]
+    validate = _steps(cloud, execution)["ValidateData"]
+    assert validate["StepStatus"] == "Failed"
+    assert "nothing/here" in validate["FailureReason"]
 
 
 def test_a_rejected_model_changes_nothing(cloud: Cloud, outputs: Outputs) -> None:
@@ -236,6 +251,19 @@ def test_the_monitor_looks_at_what_was_asked(
 ) -> None:
     story.look_for_drift(cloud, outputs)
     assert "Records     200" in capsys.readouterr().out
+
+
+def test_each_user_works_within_the_guards(cloud: Cloud, outputs: Outputs, work: Path) -> None:
+    people.show_access(work)
+    assert "| start one outside of every VPC | no | no |" in (work / "access.md").read_text()
+    jobs = people.work_as_each_user(cloud, outputs)
+    assert set(jobs) == {"ana", "ben"}
+    sagemaker, roles = cloud.client("sagemaker"), set()
+    for job in jobs.values():
+        described = sagemaker.describe_processing_job(ProcessingJobName=job)
+        assert described["ProcessingJobStatus"] == "Completed"
+        roles.add(described["RoleArn"])
+    assert len(roles) == 1
 
 
 def test_users_make_what_cloudformation_does_not_know(cloud: Cloud, outputs: Outputs) -> None:

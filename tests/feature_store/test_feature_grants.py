@@ -21,6 +21,7 @@ from mlops_constructs.feature_store import (
     FeatureSchema,
     FeatureStoreGroup,
     GlueTable,
+    InMemoryStore,
     OfflineOnly,
     OfflineStore,
     OnlineAndOffline,
@@ -130,6 +131,14 @@ def test_delete() -> None:
     case = Case()
     case.group.grant_delete(case.role)
     assert case.allowed() == {"sagemaker:DeleteRecord": {GROUP}, "kms:Decrypt": {KEY}}
+
+
+def test_update() -> None:
+    case = Case(stores=OnlineOnly(InMemoryStore()))
+    case.group.grant_update(case.role)
+    assert case.allowed() == {"sagemaker:UpdateRecord": {GROUP}, "kms:Decrypt": {KEY}}
+    with pytest.raises(ValidationError, match=r"grant_update: .*InMemoryStore\(\)"):
+        Case().group.grant_update(case.role)
 
 
 @pytest.mark.parametrize("imported", [False, True])
@@ -292,8 +301,16 @@ def test_every_call_of_the_runtime_library_is_granted() -> None:
 
 def test_every_call_that_makes_a_training_set_is_granted() -> None:
     """The library writes the SQL; the demo runs it through Athena, as a user would."""
-    calls = {call for call in calls_of(ROOT / "demo" / "features.py") if call.startswith("athena:")}
-    assert {"athena:StartQueryExecution", "athena:GetQueryExecution"} <= calls
+    calls = {
+        call
+        for call in calls_of(ROOT / "demo" / "features.py")
+        if call.startswith(("athena:", "sagemaker:"))
+    }
+    assert {
+        "athena:StartQueryExecution",
+        "athena:GetQueryExecution",
+        "sagemaker:DescribeFeatureGroup",
+    } <= calls
     case = Case()
     case.group.grant_read_offline(case.role)
     assert calls <= set(case.allowed())

@@ -10,7 +10,7 @@ from typing import Any
 
 import aws_cdk as cdk
 import pytest
-from aws_cdk import Duration, aws_iam as iam, aws_s3 as s3
+from aws_cdk import Duration, aws_iam as iam, aws_kms as kms, aws_s3 as s3
 
 from mlops_constructs import ValidationError, allow_data_destruction
 from mlops_constructs.feature_store import (
@@ -34,6 +34,7 @@ from mlops_constructs.feature_store import (
 from tests.support import nag_findings, new_stack, resources_of
 
 GROUP = "AWS::SageMaker::FeatureGroup"
+KEY_ARN = "arn:aws:kms:eu-west-1:111122223333:key/00000000-0000-0000-0000-000000000000"
 SCHEMA = FeatureSchema(
     record_identifier="person_id",
     event_time="event_time",
@@ -162,6 +163,40 @@ def test_no_tag_ever_reaches_a_group(late: bool) -> None:
     assert "Tags" not in properties(stack)
     (key,) = resources_of(stack, "AWS::KMS::Key").values()
     assert {"Key": "Team", "Value": "ml"} in key["Properties"]["Tags"]
+
+
+def test_tags_of_its_own_are_the_only_ones() -> None:
+    stack = new_stack()
+    cdk.Tags.of(stack).add("team", "platform")
+    group(stack, tags={"owner": "people", "cost": "42"})
+    assert properties(stack)["Tags"] == [
+        {"Key": "cost", "Value": "42"},
+        {"Key": "owner", "Value": "people"},
+    ]
+    told = problems(tags={"aws:x": "1", "ok": "bad*"})
+    assert "tags: got 'aws:x'" in told
+    assert "tags (ok): got 'bad*'" in told
+
+
+def test_the_offline_store_may_have_a_key_of_its_own() -> None:
+    stack = new_stack()
+    own = kms.Key.from_key_arn(stack, "Own", KEY_ARN)
+    made = group(stack, stores=OnlineAndOffline(offline=OfflineStore(encryption_key=own)))
+    reader = iam.Role(stack, "Reader", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
+    made.grant_read_offline(reader)
+    found = properties(stack)
+    assert found["OfflineStoreConfig"]["S3StorageConfig"]["KmsKeyId"] == KEY_ARN
+    assert found["OnlineStoreConfig"]["SecurityConfig"]["KmsKeyId"] != KEY_ARN
+    (bucket,) = resources_of(stack, "AWS::S3::Bucket").values()
+    (encryption,) = bucket["Properties"]["BucketEncryption"]["ServerSideEncryptionConfiguration"]
+    assert encryption["ServerSideEncryptionByDefault"]["KMSMasterKeyID"] == KEY_ARN
+    text = json.dumps(resources_of(stack, "AWS::IAM::Policy"))
+    assert text.count(KEY_ARN) == 2  # the group's role and the reader; nobody gets the other key
+    assert '"kms:Decrypt"' in text
+    other = new_stack()
+    own = kms.Key.from_key_arn(other, "Own", KEY_ARN)
+    group(other, stores=OfflineOnly(OfflineStore(encryption_key=own)))
+    assert resources_of(other, "AWS::KMS::Key") == {}
 
 
 def test_everything_that_holds_data_is_retained() -> None:
@@ -298,7 +333,7 @@ def test_metrics() -> None:
     made = group(new_stack(), stores=OnlineOnly())
     metric = made.metric_latency(Operation.GET_RECORD)
     assert (metric.namespace, metric.metric_name, metric.statistic) == (
-        "AWS/SageMaker/FeatureStore",
+        "AWS/SageMaker",
         "Latency",
         "p99",
     )

@@ -172,6 +172,7 @@ def test_a_retyped_feature(case: Case) -> None:
         ({"identifier": "age"}, "schema.record_identifier: got 'age'"),
         ({"description": "Us"}, "description: got 'Us'; allowed: 'All of us'"),
         ({"description": None}, "description: got None"),
+        ({"tags": {"team": "us"}}, "tags: got {'team': 'us'}; allowed: None"),
         ({"stores": OnlineOnly()}, "stores.offline: got None"),
         ({"stores": OnlineOnly(InMemoryStore())}, "stores.online: got {"),
         ({"stores": OfflineOnly()}, "stores.online: got None"),

@@ -60,7 +60,7 @@ def test_alarms_of_a_provisioned_group() -> None:
     assert (latency["ExtendedStatistic"], latency["Threshold"]) == ("p99", 100_000)
     throttled = found["GetRecord is throttled"]
     assert (throttled["Namespace"], throttled["MetricName"]) == (
-        "AWS/SageMaker/FeatureStore",
+        "AWS/SageMaker",
         "ThrottledRequests",
     )
     assert {each["Name"]: each["Value"] for each in throttled["Dimensions"]} == {
@@ -69,11 +69,18 @@ def test_alarms_of_a_provisioned_group() -> None:
     }
     used = found["more than 80 % of the write units are used"]["Metrics"]
     assert [each["Expression"] for each in used if "Expression" in each] == [
-        "100 * consumed / PERIOD(consumed) / 40"
+        "100 * SUM([putRecord, deleteRecord, batchWriteRecord]) / PERIOD(putRecord) / 40"
     ]
-    assert [
-        each["MetricStat"]["Metric"]["MetricName"] for each in used if "MetricStat" in each
-    ] == ["ConsumedWriteCapacityUnits"]
+    stats = {each["Id"]: each["MetricStat"] for each in used if "MetricStat" in each}
+    assert {each["Metric"]["MetricName"] for each in stats.values()} == {
+        "ConsumedWriteCapacityUnits"
+    }
+    assert {name: each["Metric"]["Dimensions"][1]["Value"] for name, each in stats.items()} == {
+        "putRecord": "PutRecord",
+        "deleteRecord": "DeleteRecord",
+        "batchWriteRecord": "BatchWriteRecord",
+    }
+    assert {(each["Stat"], each["Period"]) for each in stats.values()} == {("Sum", 60)}
     assert nag_findings(stack) == []
 
 
@@ -86,6 +93,28 @@ def test_alarms_fit_the_stores() -> None:
     ]
     online, _ = with_alarms(OnlineOnly())
     assert not [each for each in alarms_of(online) if "units" in each]
+
+
+def test_batches_are_counted_by_account() -> None:
+    stack, _ = with_alarms(OnlineOnly(), when=FeatureGroupAlarms(batches=True, failed_writes=4))
+    found = {what: alarm for what, alarm in alarms_of(stack).items() if "any group" in what}
+    assert {what: (alarm["MetricName"], alarm["Threshold"]) for what, alarm in found.items()} == {
+        "BatchWriteRecord, of any group, is throttled": ("ThrottledRequests", 0),
+        "BatchGetRecord, of any group, is throttled": ("ThrottledRequests", 0),
+        "BatchWriteRecord, of any group, fails by an error of the client": (
+            "Operation4XXErrors",
+            4,
+        ),
+        "BatchWriteRecord, of any group, fails by an error of the server": (
+            "Operation5XXErrors",
+            4,
+        ),
+    }
+    for what, alarm in found.items():
+        operation = what.partition(",")[0]
+        assert alarm["Dimensions"] == [{"Name": "OperationName", "Value": operation}]
+    offline, _ = with_alarms(OfflineOnly(), when=FeatureGroupAlarms(batches=True))
+    assert not [each for each in alarms_of(offline) if "BatchGetRecord" in each]
 
 
 def test_thresholds_and_topic() -> None:

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -69,6 +71,22 @@ def test_a_schedule_starts_a_pipeline(cloud: Cloud, pipeline: str, templated: bo
     until(lambda: "scheduled" in _reasons(cloud))
 
 
+def test_a_schedule_fills_in_its_run_and_time(cloud: Cloud) -> None:
+    from localcloud import emulator
+
+    value = "<aws.scheduler.execution-id> <aws.scheduler.scheduled-time>"
+    request = {"Name": "run", "Type": "String", "Value": value}
+    target = {
+        "RoleArn": ROLE,
+        "Arn": "arn:aws:scheduler:::aws-sdk:ssm:putParameter",
+        "Input": json.dumps(request),
+    }
+    with emulator.within(cloud.scope):
+        emulator.fire_target(target)
+    found = cloud.client("ssm").get_parameter(Name="run")["Parameter"]["Value"]
+    assert re.fullmatch(r"[0-9a-f]{16} \d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", found)
+
+
 def test_state_machines_call_sagemaker_and_cloudformation(cloud: Cloud, pipeline: str) -> None:
     group = {
         "Type": "AWS::SageMaker::ModelPackageGroup",
@@ -91,7 +109,18 @@ def test_state_machines_call_sagemaker_and_cloudformation(cloud: Cloud, pipeline
             "Parameters": {"StackName": "stack"},
             "ResultSelector": {"status.$": "$.Stacks[0].StackStatus"},
             "ResultPath": "$.stack",
-            "Next": "Pipeline",
+            "Next": "Made",
+        },
+        "Made": {
+            "Type": "Choice",
+            "Choices": [
+                {
+                    "Variable": "$.stack.status",
+                    "StringEquals": "CREATE_IN_PROGRESS",
+                    "Next": "Wait",
+                }
+            ],
+            "Default": "Pipeline",
         },
         "Pipeline": {
             "Type": "Task",
@@ -146,3 +175,57 @@ def test_state_machines_call_sagemaker_and_cloudformation(cloud: Cloud, pipeline
     assert output["pipeline"] == {"arn": pipeline}
     assert output["error"]["Cause"].startswith("No updates are to be performed.")
     assert "does not exist" in output["missing"]["Cause"]
+
+
+FUNCTION = """
+import base64, json, os, pathlib
+
+def handle(event, context):
+    seen = [base64.b64decode(each["kinesis"]["data"]).decode() for each in event["Records"]]
+    folder = pathlib.Path(os.environ["FOLDER"])
+    number = len(list(folder.iterdir()))
+    (folder / str(number)).write_text(json.dumps(seen))
+    second = event["Records"][1]["kinesis"]["sequenceNumber"]
+    return {"batchItemFailures": [] if number else [{"itemIdentifier": second}]}
+"""
+
+
+def test_a_batch_of_a_stream_that_failed_in_part_is_sent_again(
+    cloud: Cloud, tmp_path: Path
+) -> None:
+    import io
+    import zipfile
+
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("code.py", FUNCTION)
+    functions, streams = cloud.client("lambda"), cloud.client("kinesis")
+    functions.create_function(
+        FunctionName="writer",
+        Runtime="python3.14",
+        Role=ROLE,
+        Handler="code.handle",
+        Code={"ZipFile": packed.getvalue()},
+        Environment={"Variables": {"FOLDER": str(tmp_path)}},
+    )
+    streams.create_stream(StreamName="stream", ShardCount=1)
+    described = streams.describe_stream_summary(StreamName="stream")
+    records = [{"Data": each, "PartitionKey": "p"} for each in (b"a", b"b", b"c")]
+    until(
+        lambda: (
+            streams.describe_stream_summary(StreamName="stream")["StreamDescriptionSummary"][
+                "StreamStatus"
+            ]
+            == "ACTIVE"
+        )
+    )
+    streams.put_records(StreamName="stream", Records=records)
+    functions.create_event_source_mapping(
+        FunctionName="writer",
+        EventSourceArn=described["StreamDescriptionSummary"]["StreamARN"],
+        StartingPosition="TRIM_HORIZON",
+        FunctionResponseTypes=["ReportBatchItemFailures"],
+    )
+    until((tmp_path / "1").exists)
+    assert [json.loads((tmp_path / each).read_text()) for each in "01"] == [["a", "b", "c"]] * 2
+    assert not (tmp_path / "2").exists()

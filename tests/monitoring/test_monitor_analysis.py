@@ -10,7 +10,7 @@ import io
 import json
 import random
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from html import unescape
 from pathlib import Path
@@ -18,12 +18,10 @@ from typing import Any
 
 import pytest
 
+from tests.monitoring.worker import ENVIRONMENT, MONITORING, PYTHON, Worker
 from tests.support import ROOT
 
-MONITORING = ROOT / "constructs" / "mlops_constructs" / "monitoring"
-PYTHON = ROOT / "localcloud" / "containers" / ".venv" / "bin" / "python"
 CENSUS = ROOT / "pipeline_code" / "census_income" / "data" / "adult.csv.gz"
-ENVIRONMENT = {"PATH": "/usr/bin:/bin", "PYTHONDONTWRITEBYTECODE": "1"}
 HOUR = "2025/03/04/09"
 
 Row = dict[str, str]
@@ -76,44 +74,8 @@ def reference(
     return folder
 
 
-# One interpreter for all runs: loading its libraries takes longer than the analyses.
-_WORKER = """
-import json, sys
-from analysis.analyze import main
-for line in sys.stdin:
-    print(json.dumps(main(json.loads(line))), file=sys.stderr, flush=True)
-"""
-
-
-@pytest.fixture(scope="module")
-def worker() -> Iterator[Callable[[list[str]], int]]:
-    with subprocess.Popen(
-        [PYTHON, "-c", _WORKER],
-        cwd=MONITORING,
-        env=ENVIRONMENT,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
-        assert process.stdin is not None
-        assert process.stderr is not None
-        pipes = process.stdin, process.stderr
-
-        def run(arguments: list[str]) -> int:
-            pipes[0].write(json.dumps(arguments) + "\n")
-            pipes[0].flush()
-            line = pipes[1].readline()
-            while line and not line.strip().isdigit():
-                line = pipes[1].readline()
-            return int(line)
-
-        yield run
-        process.stdin.close()
-
-
 @pytest.fixture
-def analyse(tmp_path: Path, reference: Path, worker: Callable[[list[str]], int]) -> Analyse:
+def analyse(tmp_path: Path, reference: Path, worker: Worker) -> Analyse:
     def run(
         data: Path,
         *options: str,
@@ -137,7 +99,7 @@ def analyse(tmp_path: Path, reference: Path, worker: Callable[[list[str]], int])
             *options,
         ]  # fmt: skip
         if environment is None:
-            return Run(worker(arguments), message.read_text(), output)
+            return Run(worker.run(arguments), message.read_text(), output)
         done = subprocess.run(
             [PYTHON, "-m", "analysis.analyze", *arguments],
             cwd=MONITORING,
@@ -431,7 +393,8 @@ def test_the_page_loads_nothing_and_shows_no_markup_of_the_data(
     page = (run.output / "report.html").read_text()
     assert "violation" in page
     assert "<script" not in page
-    assert "http" not in page
+    assert "http:" not in page
+    assert "https:" not in page
     assert len(page) < 100_000
 
 

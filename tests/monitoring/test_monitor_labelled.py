@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import json
 import random
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.monitoring.test_monitor_analysis import ENVIRONMENT, MONITORING, PYTHON
+from tests.monitoring.worker import PYTHON, Worker
 
 pytestmark = pytest.mark.skipif(
     not PYTHON.exists(), reason="the stand-in for AWS's containers is not set up: make setup"
 )
 
 _COMPARE = """
-import json
 import numpy as np
 from sklearn import metrics
 from analysis import bias, quality
@@ -60,21 +58,12 @@ said = np.array(
     + [True] * 24 + [False] * 6 + [True] * 12 + [False] * 18
 )
 found = bias.measures(group, truth, said, ["one"] * 100, 0.05)
-print(json.dumps([pairs, {name: each["value"] for name, each in found.items()}]))
+answer = [pairs, {name: each["value"] for name, each in found.items()}]
 """
 
 
-def test_the_measures_are_those_of_scikit_learn_and_of_the_definitions() -> None:
-    done = subprocess.run(
-        [PYTHON, "-c", _COMPARE],
-        cwd=MONITORING,
-        env=ENVIRONMENT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    pairs, found = json.loads(done.stdout)
+def test_the_measures_are_those_of_scikit_learn_and_of_the_definitions(worker: Worker) -> None:
+    pairs, found = worker.evaluate(_COMPARE)
     for ours, theirs in pairs:
         assert ours == pytest.approx(theirs)
     assert found["CI"] == pytest.approx((60 - 40) / 100)
@@ -86,7 +75,9 @@ def test_the_measures_are_those_of_scikit_learn_and_of_the_definitions() -> None
     assert found["CDDL"] == pytest.approx(30 / 60 - 10 / 40)  # refused less accepted share of d
 
 
-def _run(tmp_path: Path, *, biased: float = 0.0, wrong: float = 0.1, ids: str = "") -> Any:
+def _run(
+    worker: Worker, tmp_path: Path, *, biased: float = 0.0, wrong: float = 0.1, ids: str = ""
+) -> Any:
     """An hour of 1,200 predictions, and the labels that came in the hour after."""
     rng = random.Random(3)
     answers, labels = [], []
@@ -138,30 +129,22 @@ def _run(tmp_path: Path, *, biased: float = 0.0, wrong: float = 0.1, ids: str = 
     }
     for name, content in documents.items():
         (tmp_path / name).write_text(json.dumps(content))
-    done = subprocess.run(
-        [
-            PYTHON, "-m", "analysis.analyze",
-            "--monitor", "census", "--kind", "capture", "--until", "2025-03-04T11:15:00Z",
-            "--data", tmp_path / "capture", "--ground-truth", tmp_path / "truth",
-            "--quality-constraints", tmp_path / "constraints.json",
-            "--bias-config", tmp_path / "analysis_config.json",
-            "--settings", tmp_path / "settings.json", "--output", tmp_path / "out",
-        ],
-        cwd=MONITORING,
-        env=ENVIRONMENT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stdout + done.stderr
+    arguments = [
+        "--monitor", "census", "--kind", "capture", "--until", "2025-03-04T11:15:00Z",
+        "--data", tmp_path / "capture", "--ground-truth", tmp_path / "truth",
+        "--quality-constraints", tmp_path / "constraints.json",
+        "--bias-config", tmp_path / "analysis_config.json",
+        "--settings", tmp_path / "settings.json", "--output", tmp_path / "out",
+    ]  # fmt: skip
+    assert worker.run(list(map(str, arguments))) == 0
     return [
         json.loads((tmp_path / "out" / kind / "report.json").read_text())
         for kind in ("model-quality", "bias")
     ]
 
 
-def test_late_labels_and_a_good_fair_model(tmp_path: Path) -> None:
-    quality, bias = _run(tmp_path)
+def test_late_labels_and_a_good_fair_model(worker: Worker, tmp_path: Path) -> None:
+    quality, bias = _run(worker, tmp_path)
     assert quality["records"] == 1200
     assert quality["coverage"] == pytest.approx(0.75)
     assert quality["measures"]["accuracy"]["value"] == pytest.approx(0.9, abs=0.03)
@@ -173,8 +156,8 @@ def test_late_labels_and_a_good_fair_model(tmp_path: Path) -> None:
     ]
 
 
-def test_a_group_treated_differently(tmp_path: Path) -> None:
-    quality, bias = _run(tmp_path, biased=0.8)
+def test_a_group_treated_differently(worker: Worker, tmp_path: Path) -> None:
+    quality, bias = _run(worker, tmp_path, biased=0.8)
     seen = {each["constraint_check_type"] for each in bias["violations"]}
     assert {"bias_drift_check:DPPL", "bias_drift_check:RD", "bias_drift_check:DI"} <= seen
     assert "bias_drift_check:DPL" not in seen  # the labels are as they were
@@ -183,8 +166,8 @@ def test_a_group_treated_differently(tmp_path: Path) -> None:
     }
 
 
-def test_labels_with_other_ids(tmp_path: Path) -> None:
-    quality, _ = _run(tmp_path, ids="x")
+def test_labels_with_other_ids(worker: Worker, tmp_path: Path) -> None:
+    quality, _ = _run(worker, tmp_path, ids="x")
     assert quality["coverage"] == 0
     assert "missing_ground_truth_check" in {
         each["constraint_check_type"] for each in quality["violations"]

@@ -188,7 +188,7 @@ def test_what_only_the_other_engine_has() -> None:
     with pytest.raises(ValidationError, match="wait for the schedule"):
         suite.grant_start(next(iter(suite.native_monitors.values())).role)
     assert (suite.violation_alarms, suite.run_alarm) == ({}, None)
-    with pytest.raises(ValidationError, match="Take NativeEngine"):
+    with pytest.raises(ValidationError, match=r"AttributionDrift\.model: got None"):
         ground().native(engine=OpenEngine())
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import io
 import json
@@ -11,7 +12,7 @@ import boto3
 import pytest
 from botocore.stub import Stubber
 
-from mlops_constructs.monitoring.analysis import publish
+from mlops_constructs.monitoring.analysis import publish, settings
 from mlops_constructs.monitoring.analysis.errors import AnalysisError
 from mlops_constructs.monitoring.analysis.settings import Settings, load
 from mlops_constructs.monitoring.analysis.sources import S3Source
@@ -101,6 +102,10 @@ def test_settings_of_a_newer_library_are_skipped(tmp_path: Any) -> None:
     assert load(tmp_path / "none.json") == Settings()
 
 
+def test_every_setting_has_a_type_that_is_checked() -> None:
+    assert {str(field.type) for field in dataclasses.fields(Settings)} <= set(settings._KINDS)
+
+
 def test_metrics_of_a_run() -> None:
     data = publish.metric_data(
         "census",
@@ -127,12 +132,59 @@ def test_metrics_of_a_run() -> None:
     assert (failed["MetricName"], failed["Value"]) == ("RunFailed", 1)
 
 
+def test_names_and_values_that_cloudwatch_does_not_take() -> None:
+    data = publish.metric_data(
+        "census",
+        failed=False,
+        drift={"größe": 0.3, " ": 0.2, "a\nb": 0.1, "x" * 2000: 0.05},
+        feature_metrics=9,
+        measures={"auc": float("nan"), "mse": float("inf"), "r2": -1e300, "f1": 0.5},
+    )
+    own = [each["Dimensions"][-1]["Value"] for each in data if len(each["Dimensions"]) > 2]
+    assert own == ["gr\\xf6\\xdfe", "(blank)", "a?b", "x" * 255, "f1"]
+
+
+def test_the_status_goes_before_what_depends_on_the_data(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[list[str]] = []
+
+    class Client:
+        def put_metric_data(self, *, Namespace: str, MetricData: list[dict[str, Any]]) -> None:  # noqa: N803 (boto3's names)
+            assert Namespace == publish.NAMESPACE
+            calls.append([each["MetricName"] for each in MetricData])
+            if "Drift" in calls[-1]:
+                raise ValueError("refused")
+
+        def put_events(self, **_: Any) -> dict[str, Any]:
+            return {"FailedEntryCount": 0}
+
+    monkeypatch.setattr(boto3, "client", lambda *_, **__: Client())
+    drift = {f"c{number}": 0.1 for number in range(150)}
+    data = publish.metric_data(
+        "census", failed=False, records=1, drift=drift, feature_metrics=150, coverage=1.0
+    )
+    problems = publish.send(data, {})
+    assert calls == [["RunFailed", "Records", "Violations", "Coverage"], ["Drift"] * 100,
+                     ["Drift"] * 50]  # fmt: skip
+    assert problems == ["metrics not published: ValueError: refused"] * 2
+
+
 def test_what_is_sent_is_what_the_services_take(monkeypatch: pytest.MonkeyPatch) -> None:
     data = publish.metric_data("census", failed=False, records=1, violations={"critical": 1})
     report = {
         "status": "CompletedWithViolations",
         "window": "w",
-        "violations": [{"feature_name": "age"}, {"feature_name": "age"}],
+        "violations": [
+            {
+                "feature_name": "age",
+                "severity": "critical",
+                "constraint_check_type": "range_check",
+            },
+            {
+                "feature_name": "age",
+                "severity": "critical",
+                "constraint_check_type": "range_check",
+            },
+        ],
     }
     detail = publish.event_detail("census", report, "s3://reports/1")
     clients = {

@@ -106,7 +106,10 @@ def test_the_step_runs_the_analysis_on_explicit_paths(
     assert options["--hours"] == "1"
     assert options["--kind"] == "capture"
     assert options["--data"].endswith("/capture/census-dev")
-    assert options["--reference"] == "/opt/ml/processing/input/reference"
+    assert options["--reference"].endswith("/reference")
+    assert options["--pipeline"] == "census-dev-data-quality"
+    assert options["--execution"] == {"Get": "Execution.PipelineExecutionId"}
+    assert options["--history"].endswith("/monitoring/census-dev/history")
     assert options["--output"] == "/opt/ml/processing/output"
     assert words[-1] == "--publish"
     assert "sagemaker-scikit-learn:1.4-2" in application["ImageUri"]
@@ -187,6 +190,7 @@ def test_every_role_may_do_what_it_must_and_no_more(
         "s3:GetObject",
         "s3:ListBucket",
         "s3:PutObject",
+        "sagemaker:ListPipelineExecutions",
     }
     writes = {
         flat(statement["Resource"])
@@ -295,7 +299,7 @@ def test_a_topic_and_alarms_of_ones_own() -> None:
     topic = sns.Topic(place.stack, "Alerts", master_key=place.key, enforce_ssl=True)
     suite = place.suite(
         topic=topic,
-        violation_alarms={Severity.CRITICAL: ViolationAlarm(at_least=3, consecutive_runs=2)},
+        violation_alarms={Severity.CRITICAL: ViolationAlarm(at_least=3, runs=2, of_last=4)},
     )
     assert suite.topic is topic
     assert list(suite.violation_alarms) == [Severity.CRITICAL]
@@ -304,7 +308,8 @@ def test_a_topic_and_alarms_of_ones_own() -> None:
         for alarm in resources_of(place.stack, "AWS::CloudWatch::Alarm").values()
         if alarm["Properties"]["MetricName"] == "Violations"
     ]
-    assert (found["Threshold"], found["EvaluationPeriods"]) == (3, 2)
+    assert (found["Threshold"], found["EvaluationPeriods"]) == (3, 4)
+    assert found["DatapointsToAlarm"] == 2
 
 
 def test_violations_can_be_answered() -> None:
@@ -391,7 +396,7 @@ def test_every_mistake_is_reported_at_once() -> None:
                 volume_size_gb=0,
                 max_runtime=cdk.Duration.hours(6),
             ),
-            violation_alarms={Severity.WARNING: ViolationAlarm(at_least=0, consecutive_runs=9)},
+            violation_alarms={Severity.WARNING: ViolationAlarm(at_least=0, runs=9, of_last=2)},
             destroy_data=True,
         )
     message = str(caught.value)
@@ -408,7 +413,7 @@ def test_every_mistake_is_reported_at_once() -> None:
         "volume_size_gb",
         "max_runtime: got '21600 seconds'",
         "violation_alarms[warning].at_least",
-        "violation_alarms[warning].consecutive_runs",
+        "violation_alarms[warning]: got 'runs=9, of_last=2'",
         "destroy_data",
     ):
         assert part in message
@@ -418,7 +423,7 @@ def test_every_mistake_is_reported_at_once() -> None:
     ("arguments", "expected"),
     [
         ({"monitors": []}, "monitors=[DataQuality(reference=S3Dataset(…))]"),
-        ({"schedule": "rate(5 minutes)"}, "Hourly(), Daily(hour=…) or EveryHours(hours=…)"),
+        ({"schedule": "rate(5 minutes)"}, "EveryHours(hours=…), Once(at=…) or OnGroundTruth()"),
         ({"engine": "open"}, "OpenEngine() or NativeEngine()"),
         ({"target": "census-dev"}, "EndpointCapture or S3Dataset"),
         ({"schedule": Daily(hour=24)}, "0 to 23"),
@@ -506,10 +511,12 @@ def test_what_the_open_engine_cannot_join_is_refused() -> None:
         )
     message = str(caught.value)
     for part in (
-        "EndpointCapture, for ModelQuality and BiasDrift",
+        "ModelQuality.label_attribute: got None",
+        "BiasDrift.label_attribute: got None",
         "the same attributes and threshold",
         "label_delay_hours: got 200",
         "tolerance: got 1",
-        "AttributionDrift",
+        "AttributionDrift.model",
+        "AttributionDrift.reference",
     ):
         assert part in message

@@ -10,9 +10,10 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 USE_CASE = ROOT / "pipeline_code" / "census_income"
 STEPS = USE_CASE / "steps"
+TABULAR = ROOT / "pipeline_code" / "tabular"
 
 # Step modules import one another by file name, as in the archive that they are deployed in.
-sys.path[:0] = [str(ROOT), str(STEPS)]
+sys.path[:0] = [str(ROOT), str(STEPS), str(TABULAR)]
 
 HEADER = ["age", "job", "weight", "sex", "pay", "part"]
 

@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import tarfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,11 @@ class Containers:
 
     def step(self, name: str) -> Json:
         """A step of the definition."""
-        return next(step for step in self.definition["Steps"] if step["Name"] == name)
+        return next(step for step in _steps(self.definition["Steps"]) if step["Name"] == name)
+
+    def assume(self, **properties: str) -> None:
+        """Say what properties of steps are that are not run, by path without ``Steps.``."""
+        self._outputs |= {f"Steps.{path}": value for path, value in properties.items()}
 
     def path(self, uri: str) -> Path:
         """Where an S3 URI is kept."""
@@ -90,7 +95,11 @@ class Containers:
         archive = self._local(opt_ml, parameters.pop("sagemaker_submit_directory"))
         with tarfile.open(archive) as code:
             code.extractall(opt_ml / "code")
-        options = [part for key, value in parameters.items() for part in (f"--{key}", value)]
+        options = [
+            self._local(opt_ml, part)
+            for key, value in parameters.items()
+            for part in (f"--{key}", value)
+        ]
         done = self._run(
             [sys.executable, program, *options], opt_ml, environment, cwd=opt_ml / "code"
         )
@@ -145,9 +154,19 @@ class Containers:
                 # The container's python3 is the one that runs the tests.
                 "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
                 "PYTHONDONTWRITEBYTECODE": "1",
+                # Threads that wait actively for one another starve on a busy machine.
+                "GOMP_SPINCOUNT": "3000",
                 **{name: str(value) for name, value in environment.items()},
             },
             capture_output=True,
             text=True,
             check=True,
         )
+
+
+def _steps(steps: Json) -> Iterator[Json]:
+    """All steps, those in branches included."""
+    for step in steps:
+        yield step
+        for branch in ("IfSteps", "ElseSteps"):
+            yield from _steps(step["Arguments"].get(branch, []))

@@ -129,7 +129,7 @@ def test_check_shows_what_is_stale_and_how_to_mend_it(
         ('image("xgboost"', 'image("xboost"', "The SDK has no list of images named 'xboost'."),
         ('"3.2-0"', '"9.9"', "no xgboost image of version '9.9'. Known: 0.90-1"),
         ('["steps/work.py"]', '["work.py"]', "Bundle 'work': there is no file small/work.py."),
-        ('["steps/work.py"]', '["../x.py"]', "Bundle 'work': '../x.py' is outside small/."),
+        ('["steps/work.py"]', '["../x.py"]', "'../x.py' is outside small/ and ../tabular/."),
         (
             '["steps/work.py"]',
             '["steps/work.py"] * 2',

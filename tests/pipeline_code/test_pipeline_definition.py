@@ -67,7 +67,7 @@ def test_nothing_of_a_machine_or_an_account_is_in_it() -> None:
 def test_the_lock_names_the_sentinels_in_use() -> None:
     assert LOCK["sentinels"] == sorted(set(re.findall(r"\{\{(.*?)\}\}", TEXT)))
     known = re.compile(
-        r"role\.(processing|training|model)|bucket\.(artifacts|data)|model_package_group"
+        r"function\.champion|role\.(processing|training|model)|bucket\.(artifacts|data)|model_package_group"
         rf"|image\.({'|'.join(LOCK['images'])})|code\.({'|'.join(LOCK['bundles'])})\.(uri|file)"
     )
     assert [name for name in LOCK["sentinels"] if not known.fullmatch(name)] == []
@@ -90,24 +90,79 @@ def test_the_construct_owns_network_isolation_and_encryption() -> None:
         assert name not in TEXT
 
 
+def _steps(steps: Any) -> dict[str, Any]:
+    """All steps by name, those in branches included."""
+    found = {}
+    for step in steps:
+        found[step["Name"]] = step
+        for branch in ("IfSteps", "ElseSteps"):
+            found |= _steps(step["Arguments"].get(branch, []))
+    return found
+
+
+STEPS = _steps(DEFINITION["Steps"])
+
+
 def test_what_a_registered_model_gets() -> None:
-    [gate] = [step for step in DEFINITION["Steps"] if step["Type"] == "Condition"]
-    [register], [refuse] = gate["Arguments"]["IfSteps"], gate["Arguments"]["ElseSteps"]
-    [container] = register["Arguments"]["InferenceSpecification"]["Containers"]
+    register = STEPS["Register"]["Arguments"]
+    [container] = register["InferenceSpecification"]["Containers"]
     assert container["Environment"] == {
         "SAGEMAKER_CONTAINER_LOG_LEVEL": "20",
         "SAGEMAKER_PROGRAM": "inference.py",
         "SAGEMAKER_SUBMIT_DIRECTORY": "/opt/ml/model/code",
     }
-    assert list(register["Arguments"]["ModelMetrics"]) == ["ModelQuality"]
-    message = json.dumps(refuse["Arguments"]["ErrorMessage"])
-    assert "Parameters.MinAuc" in message
-    assert "binary_classification_metrics.auc.value" in message
+    groups = ["Bias", "Explainability", "ModelDataQuality", "ModelQuality"]
+    assert sorted(register["ModelMetrics"]) == sorted(register["DriftCheckBaselines"]) == groups
+    lineage = register["CustomerMetadataProperties"]
+    assert lineage["training-code"] == "{{code.train.uri}}"
+    assert lineage["champion"] == {"Get": "Steps.FindChampion.OutputParameters['version']"}
+
+
+def test_the_model_card_becomes_json_whose_measures_are_numbers() -> None:
+    parts = STEPS["Register"]["Arguments"]["ModelCard"]["ModelCardContent"]["Std:Join"]
+    assert parts["On"] == ""
+    text = "".join(part if isinstance(part, str) else "0.5" for part in parts["Values"])
+    card = json.loads(text)
+    [evaluation] = card["evaluation_details"]
+    measures = evaluation["metric_groups"][0]["metric_data"]
+    assert {each["name"]: each["value"] for each in measures}["AUC"] == 0.5
+    assert card["model_overview"]["model_artifact"] == ["0.5"]
+    # botocore: content of cards.
+    assert len(text) < 100_000
+
+
+def test_models_and_data_are_refused_with_numbers_and_reasons() -> None:
+    data = json.dumps(STEPS["RefuseData"]["Arguments"]["ErrorMessage"])
+    assert '"Path": "reason"' in data
+    assert "Outputs['quarantine']" in data
+    model = json.dumps(STEPS["RefuseModel"]["Arguments"]["ErrorMessage"])
+    for part in ("Parameters.MinAuc", "auc.value", "Parameters.MinImprovement", "reason"):
+        assert part in model
+    conditions = STEPS["IsGoodEnough"]["Arguments"]["Conditions"]
+    assert len(conditions) == 3
+    [refuse] = STEPS["IsGoodEnough"]["Arguments"]["ElseSteps"]
+    assert refuse["Type"] == "Fail"
+
+
+def test_the_last_training_takes_what_tuning_found_and_can_be_interrupted() -> None:
+    train = STEPS["Train"]["Arguments"]
+    ranges = STEPS["Tune"]["Arguments"]["HyperParameterTuningJobConfig"]["ParameterRanges"]
+    tuned = {each["Name"] for kind in ranges.values() for each in kind}
+    for name in tuned:
+        reference = f"Steps.Tune.BestTrainingJob.TunedHyperParameters['{name}']"
+        assert train["HyperParameters"][name] == {"Get": reference}
+    assert train["EnableManagedSpotTraining"]
+    assert train["HyperParameters"]["checkpoint_dir"] == train["CheckpointConfig"]["LocalPath"]
+    # Step caching compares it: an execution's id in it would make every training another one.
+    assert "PipelineExecutionId" not in json.dumps(train["CheckpointConfig"])
+    limits = STEPS["Tune"]["Arguments"]["HyperParameterTuningJobConfig"]["ResourceLimits"]
+    assert limits["MaxNumberOfTrainingJobs"] == {"Get": "Parameters.TuningJobs"}
 
 
 def test_jobs_are_cached_and_retried() -> None:
-    jobs = [step for step in DEFINITION["Steps"] if step["Type"] in ("Processing", "Training")]
-    assert len(jobs) == 3
+    kinds = ("Processing", "Training", "Tuning")
+    jobs = [step for step in STEPS.values() if step["Type"] in kinds]
+    assert len(jobs) == 7
     for job in jobs:
         assert job["CacheConfig"]["Enabled"]
         assert len(job["RetryPolicies"]) == 2

@@ -12,6 +12,7 @@ from pipeline_code.compiler import CompileError, postpass, validate
 
 Json = Any
 STAND_INS = {
+    "{{function.champion}}": "arn:aws:lambda:eu-west-1:123456789012:function:champion",
     "{{role.processing}}": "arn:aws:iam::123456789012:role/p",
     "{{role.training}}": "arn:aws:iam::123456789012:role/t",
     "{{image.xgboost}}": "123456789012.dkr.ecr.eu-west-1.amazonaws.com/xgboost:3.2-0",
@@ -41,35 +42,52 @@ def test_a_good_definition_has_no_problems() -> None:
     assert problems(GOOD) == ""
 
 
-def _arguments(definition: Json, step: int) -> Json:
-    return definition["Steps"][step]["Arguments"]
+def _step(definition: Json, name: str) -> Json:
+    """A step, in branches too."""
+    waiting = list(definition["Steps"])
+    while waiting:
+        step = waiting.pop()
+        if step["Name"] == name:
+            return step
+        for branch in ("IfSteps", "ElseSteps"):
+            waiting += step["Arguments"].get(branch, [])
+    raise LookupError(name)
+
+
+def _arguments(definition: Json, step: str) -> Json:
+    return _step(definition, step)["Arguments"]
 
 
 def _cluster(definition: Json) -> Json:
-    return _arguments(definition, 0)["ProcessingResources"]["ClusterConfig"]
+    return _arguments(definition, "Preprocess")["ProcessingResources"]["ClusterConfig"]
 
 
 def _gate(definition: Json) -> Json:
-    return _arguments(definition, 3)
+    return _arguments(definition, "IsGoodEnough")
 
 
 @pytest.mark.parametrize(
     ("seed", "expected"),
     [
-        (lambda d: _arguments(d, 0).pop("RoleArn"), "Preprocess.RoleArn is missing."),
-        (lambda d: _arguments(d, 0).update(Rolearn="x"), "Preprocess.Rolearn: no such member."),
-        (lambda d: _arguments(d, 1).update(RoleArn="me"), "Train.RoleArn: 2 characters"),
-        (lambda d: _arguments(d, 1).update(RoleArn="x" * 30), "does not match arn:aws"),
+        (lambda d: _arguments(d, "Preprocess").pop("RoleArn"), "Preprocess.RoleArn is missing."),
+        (
+            lambda d: _arguments(d, "Preprocess").update(Rolearn="x"),
+            "Preprocess.Rolearn: no such member.",
+        ),
+        (lambda d: _arguments(d, "Train").update(RoleArn="me"), "Train.RoleArn: 2 characters"),
+        (lambda d: _arguments(d, "Train").update(RoleArn="x" * 30), "does not match arn:aws"),
         (lambda d: _cluster(d).update(InstanceCount="1"), "'1' should be a integer."),
         (lambda d: _cluster(d).update(InstanceCount=True), "True should be a integer."),
         (lambda d: _cluster(d).update(InstanceCount=0), "InstanceCount: 0; the least is 1."),
         (lambda d: _cluster(d).update(InstanceType="ml.m5.lrg"), "'ml.m5.lrg' is none of"),
         (
-            lambda d: _arguments(d, 0)["AppSpecification"]["ContainerEntrypoint"].append("x" * 300),
+            lambda d: _arguments(d, "Preprocess")["AppSpecification"]["ContainerEntrypoint"].append(
+                "x" * 300
+            ),
             "ContainerEntrypoint[4]: 300 characters; the most is 256.",
         ),
         (
-            lambda d: _arguments(d, 1)["HyperParameters"].update(n=5),
+            lambda d: _arguments(d, "Train")["HyperParameters"].update(n=5),
             "Train.HyperParameters.n: 5 should be a string.",
         ),
         (
@@ -85,14 +103,17 @@ def _gate(definition: Json) -> Json:
             "'Execution.Nothing' refers to nothing",
         ),
         (
-            lambda d: d["Steps"][2].pop("PropertyFiles"),
+            lambda d: _step(d, "Evaluate").pop("PropertyFiles"),
             "'Steps.Evaluate.PropertyFiles.EvaluationReport' refers to nothing",
         ),
         (lambda d: d["Parameters"][0].update(Name="Input_Uri"), "Parameter 'Input_Uri': use"),
-        (lambda d: d["Steps"][0].update(Name="Pre process"), "Step 'Pre process': use"),
-        (lambda d: d["Steps"][0].update(Name="Register"), "Two things are named 'Register'."),
+        (lambda d: _step(d, "Preprocess").update(Name="Pre process"), "Step 'Pre process': use"),
         (
-            lambda d: d["Steps"][0].update(Type="Lineage"),
+            lambda d: _step(d, "Preprocess").update(Name="Register"),
+            "Two things are named 'Register'.",
+        ),
+        (
+            lambda d: _step(d, "Preprocess").update(Type="Lineage"),
             "no check is known for a step of type Lineage",
         ),
         (lambda d: d.update(Steps=[]), "The pipeline has no steps."),
@@ -117,12 +138,14 @@ def test_a_seeded_mistake_is_found(seed: Callable[[Json], object], expected: str
 
 def test_limits_of_the_whole() -> None:
     definition = copy.deepcopy(GOOD)
-    definition["Parameters"] += [{"Name": f"P{n}", "Type": "String"} for n in range(200)]
+    most = 200
+    count = len(definition["Parameters"]) + most
+    definition["Parameters"] += [{"Name": f"P{n}", "Type": "String"} for n in range(most)]
 
     found = validate.problems(definition, characters=2_000_000)
 
     assert found[0] == "The definition has 2000000 characters; the most is 1048576."
-    assert "216 parameters; the most is 200." in found
+    assert f"{count} parameters; the most is 200." in found
 
 
 def test_the_post_pass_takes_out_what_the_sdk_adds() -> None:

@@ -30,7 +30,7 @@ def run(data_dir: Path, **changes: str) -> Path:
         "message-file": str(root / "output" / "message"),
         **{
             f"{name}-dir": str(root / name)
-            for name in ("train", "validation", "test", "columns", "baseline")
+            for name in ("train", "validation", "test", "columns", "baseline", "statistics")
         },
         **{name.replace("_", "-"): value for name, value in changes.items()},
     }
@@ -165,3 +165,30 @@ def test_differing_headers_are_named(data_dir: Path) -> None:
     write_csv(data_dir / "b.csv", [HEADER[::-1], *people()])
 
     assert "b.csv has the columns part, pay" in reason(data_dir)
+
+
+def test_the_baseline_is_told_as_model_monitor_tells_it(data_dir: Path) -> None:
+    rows = people()
+    rows[1][0] = "?"  # a training row
+    write_csv(data_dir / "people.csv", [HEADER, *rows])
+
+    root = run(data_dir)
+
+    statistics = json.loads((root / "statistics" / "statistics.json").read_text())
+    assert statistics["dataset"]["item_count"] == 30
+    described = {each["name"]: each for each in statistics["features"]}
+    assert set(described) == {"age", "job", "sex"}
+    age = described["age"]["numerical_statistics"]
+    assert age["common"] == {"num_present": 29, "num_missing": 1}
+    assert (age["min"], age["max"]) == (22, 59)
+    buckets = age["distribution"]["kll"]["buckets"]
+    assert sum(each["count"] for each in buckets) == 29
+    assert described["job"]["string_statistics"]["distinct_count"] == 1
+    promised = {
+        each["name"]: each
+        for each in json.loads((root / "statistics" / "constraints.json").read_text())["features"]
+    }
+    assert promised["sex"]["string_constraints"] == {"domains": ["F", "M"]}
+    assert promised["age"]["inferred_type"] == "Integral"
+    assert promised["age"]["completeness"] == pytest.approx(29 / 30)
+    assert promised["age"]["num_constraints"] == {"is_non_negative": True}

@@ -11,9 +11,13 @@ from hypothesis import strategies as st
 
 from mlops_constructs import (
     AllAtOnce,
+    Asynchronous,
+    AsyncOutput,
     BlueGreenEndpoint,
     Canary,
+    Challenger,
     DataCapture,
+    DirectContainers,
     Feature,
     FeatureSchema,
     FeatureStoreGroup,
@@ -23,6 +27,7 @@ from mlops_constructs import (
     InMemoryStore,
     Instances,
     Linear,
+    MultiModel,
     OfflineOnly,
     OfflineStore,
     OnDemand,
@@ -33,7 +38,9 @@ from mlops_constructs import (
     Provisioned,
     RollbackAlarms,
     Rolling,
+    SerialPipeline,
     Serverless,
+    Shadow,
     TrainingPipeline,
 )
 from mlops_constructs.monitoring import (
@@ -51,6 +58,7 @@ from mlops_constructs.monitoring import (
     ProblemType,
     S3Dataset,
     S3Folder,
+    TrainedModel,
 )
 from mlops_constructs.serving.model import ApprovedModel, ModelArtifact, ModelPackage
 from mlops_constructs.studio import (
@@ -235,8 +243,15 @@ def _endpoints(draw: st.DrawFn, wild: bool) -> Use:
             provisioned_concurrency=draw(st.none() | numbers(wild, 1, max(most, 1))),
         )
     has_instances = is_fleet or wild
+    ways = ["one"]
+    if has_instances:
+        ways += ["queue", "serial", "direct", "many"]
+        # Endpoints of several variants do not roll.
+        ways += [] if isinstance(deployment, Rolling) and not wild else ["bold", "shadow"]
     return {
         "endpoint_name": draw(names(wild)),
+        "way": draw(st.sampled_from(ways)),
+        "percent": draw(numbers(wild, 1, 99)),
         "model": draw(st.sampled_from(("approved", "package", "artifact"))),
         "version": draw(numbers(wild, 1, 999)),
         "environment": draw(
@@ -274,13 +289,28 @@ def _make_endpoint(ground: Ground, construct_id: str, use: Use) -> object:
             **reads,
         ),
     }
-    capture = use["capture"]
+    capture, way, compute = use["capture"], use["way"], use["compute"]
+    model: Any = models[use["model"]]()
+    beside: Any = None
+    match way:
+        case "queue" if isinstance(compute, Instances):
+            output = AsyncOutput(bucket=ground.bucket)
+            compute = Asynchronous(compute.instance_type, compute.count, output=output)
+        case "serial":
+            model = SerialPipeline([model, models["package"]()])
+        case "direct":
+            model = DirectContainers({"one": model, "other": models["artifact"]()})
+        case "many":
+            model = MultiModel(image=IMAGE, models_url="s3://some-bucket/models/", **reads)
+        case "bold" | "shadow":
+            more = {"model": models["package"](), "compute": compute, "percent": use["percent"]}
+            beside = Shadow(name=way, **more) if way == "shadow" else [Challenger(name=way, **more)]
+    given: dict[str, Any] = {"model": model, "compute": compute, "beside": beside}
     return BlueGreenEndpoint(
         ground.stack,
         construct_id,
         endpoint_name=use["endpoint_name"],
-        model=models[use["model"]](),
-        compute=use["compute"],
+        **given,
         deployment=use["deployment"],
         rollback=use["rollback"],
         network=ground.network if use["network"] else None,
@@ -404,9 +434,7 @@ def _monitors(draw: st.DrawFn, wild: bool) -> Use:
         "prefix": draw(prefixes),
         "monitors": draw(
             st.lists(st.sampled_from(kinds), unique=not wild, min_size=0 if wild else 1, max_size=4)
-        )
-        if native or wild
-        else ["quality"],
+        ),
         "columns": columns,
         "ignore": columns[:1] if not wild else ["unknown"],
         "rate": draw(st.sampled_from((0.01, 0.5, *((0.0, 0.6) if wild else ())))),
@@ -444,11 +472,25 @@ def _make_monitor(ground: Ground, construct_id: str, use: Use) -> object:
             constraints=constraints,
         ),
         "model": lambda: ModelQuality(
-            problem_type=use["problem"], ground_truth=folder("truth"), **scores
+            problem_type=use["problem"],
+            ground_truth=folder("truth"),
+            label_attribute="label",
+            **scores,
         ),
-        "bias": lambda: BiasDrift(config=folder("config"), ground_truth=folder("truth"), **scores),
+        "bias": lambda: BiasDrift(
+            config=folder("config"),
+            ground_truth=folder("truth"),
+            label_attribute="label",
+            **scores,
+        ),
         "attribution": lambda: AttributionDrift(
-            config=folder("config"), model_name="model", constraints=constraints
+            config=folder("config"),
+            model_name="model",
+            model=TrainedModel(bucket=ground.bucket, prefix="model.tar.gz"),
+            reference=None
+            if "quality" in use["monitors"]
+            else S3Dataset(bucket=ground.bucket, prefix="reference"),
+            constraints=constraints,
         ),
     }
     return ModelMonitorSuite(

@@ -11,7 +11,7 @@ import pytest
 
 from mlops_constructs.cli import main
 from mlops_constructs.reach import Proof, prove
-from mlops_constructs.reach.services import Endpoint, endpoints_of
+from mlops_constructs.reach.services import WITH_FIPS, Endpoint, endpoints_of
 from mlops_constructs.studio.features import NetworkFeature, endpoints_for
 from tests.access.support import Documents, estate_of, platform
 
@@ -153,6 +153,98 @@ def test_an_endpoint_of_another_vpc_does_not_count() -> None:
     assert {route.service for route in proof.errors} == {"com.amazonaws.us-east-1.kms"}
 
 
+def test_the_organization_of_a_policy_is_the_callers_own() -> None:
+    def organized(found: dict[str, Any]) -> None:
+        for suffix in ("kms", "s3"):
+            for statement in of_service(found, suffix)["PolicyDocument"]["Statement"]:
+                wanted = statement.get("Condition", {}).get("StringEquals", {})
+                for key in list(wanted):
+                    del wanted[key]
+                    wanted[key.replace("Account", "OrgID")] = "o-a1b2c3d4e5"
+
+    assert proof_after(organized).errors == []
+
+
+def central(found: dict[str, Any]) -> None:
+    """Move the interface endpoints into a VPC of their own, which shares them by a profile."""
+    vpc = next(n for n, r in found.items() if r["Type"] == "AWS::EC2::VPC")
+    found["Hub"] = {"Type": "AWS::EC2::VPC", "Properties": {"CidrBlock": "10.0.0.0/16"}}
+    found["Profile"] = {"Type": "AWS::Route53Profiles::Profile", "Properties": {"Name": "p"}}
+    profile = {"Fn::GetAtt": ["Profile", "Id"]}
+    found["Association"] = {
+        "Type": "AWS::Route53Profiles::ProfileAssociation",
+        "Properties": {"Name": "p", "ProfileId": profile, "ResourceId": {"Ref": vpc}},
+    }
+    for name in ENDPOINTS:
+        if found[name]["Properties"]["VpcEndpointType"] == "Interface":
+            found[name]["Properties"]["VpcId"] = {"Ref": "Hub"}
+            arn = {"Fn::Sub": f"arn:aws:ec2:us-east-1:1:vpc-endpoint/${{{name}}}"}
+            found[f"{name}Shared"] = {
+                "Type": "AWS::Route53Profiles::ProfileResourceAssociation",
+                "Properties": {"Name": name, "ProfileId": profile, "ResourceArn": arn},
+            }
+    for name in [n for n, r in found.items() if r["Type"] == "AWS::EC2::RouteTable"]:
+        found[f"{name}ToHub"] = {
+            "Type": "AWS::EC2::Route",
+            "Properties": {
+                "RouteTableId": {"Ref": name},
+                "DestinationCidrBlock": "10.0.0.0/16",
+                "TransitGatewayId": "tgw-1",
+            },
+        }
+    [group] = [r for n, r in found.items() if n.startswith("NetworkEndpointGroup")]
+    group["Properties"]["SecurityGroupIngress"] = [
+        {"CidrIp": "10.20.0.0/16", "IpProtocol": "tcp", "FromPort": 443, "ToPort": 443}
+    ]
+
+
+def test_endpoints_of_a_central_vpc_are_reached_by_a_transit_gateway() -> None:
+    assert proof_after(central).errors == []
+
+
+def test_a_route_to_the_central_vpc_is_needed() -> None:
+    def lost(found: dict[str, Any]) -> None:
+        central(found)
+        del found[next(name for name in found if name.endswith("ToHub"))]
+
+    errors = proof_after(lost).errors
+    assert errors
+    assert all("does not lead to its VPC" in route.message for route in errors)
+
+
+def test_so_is_the_central_group_that_lets_the_vpc_in() -> None:
+    def shut(found: dict[str, Any]) -> None:
+        central(found)
+        [group] = [r for n, r in found.items() if n.startswith("NetworkEndpointGroup")]
+        group["Properties"]["SecurityGroupIngress"][0]["CidrIp"] = "10.99.0.0/16"
+
+    errors = proof_after(shut).errors
+    assert errors
+    assert all("lets no HTTPS in" in route.message for route in errors)
+
+
+def test_without_the_association_there_is_no_way() -> None:
+    def alone(found: dict[str, Any]) -> None:
+        central(found)
+        del found["Association"]
+
+    errors = proof_after(alone).errors
+    assert "com.amazonaws.us-east-1.kms" in {route.service for route in errors}
+    assert not any(route.service.endswith(".s3") for route in errors)
+
+
+def test_a_profile_from_elsewhere_is_unknown_and_no_error() -> None:
+    def elsewhere(found: dict[str, Any]) -> None:
+        central(found)
+        found["Association"]["Properties"]["ProfileId"] = "rp-1"
+
+    proof = proof_after(elsewhere)
+    assert proof.errors == []
+    unknown = [route for route in proof.routes if route.severity == "unknown"]
+    assert unknown
+    assert all("rp-1 may share it" in route.message for route in unknown)
+
+
 def test_nat_is_a_way_too() -> None:
     def nat(found: dict[str, Any]) -> None:
         for name in ENDPOINTS:
@@ -203,7 +295,7 @@ def test_the_table_knows_the_features_of_the_network() -> None:
     """What `reach` advises to add is what the feature of the network really makes."""
     from mlops_constructs.reach import services
 
-    known = [endpoint for route in services._ROUTES.values() for endpoint in route]
+    known = [endpoint for route in services._ROUTES.values() for endpoint in route or ()]
     known += [value for value in vars(services).values() if isinstance(value, Endpoint)]
     for endpoint in known:
         if endpoint.gateway or endpoint.feature == "every network":
@@ -232,7 +324,30 @@ def test_routes_of_actions(action: str, suffixes: list[str]) -> None:
 def test_names_in_china_and_with_fips() -> None:
     kms = Endpoint("kms", "JOBS")
     assert kms.service_name("cn-north-1") == "cn.com.amazonaws.cn-north-1.kms"
-    assert "com.amazonaws.us-gov-west-1.kms-fips" in kms.names("us-gov-west-1")
+    fips = {"com.amazonaws.us-gov-west-1.kms-fips"}
+    assert kms.names("us-gov-west-1", fips=True) == fips
+    assert not kms.names("us-gov-west-1") & fips
+
+
+def test_the_endpoints_with_fips_are_those_of_the_network() -> None:
+    made = {e.service.short_name for e in endpoints_for(set(NetworkFeature))}
+    twins = {name.removesuffix("-fips") for name in made if name.endswith("-fips")}
+    assert twins == WITH_FIPS
+
+
+def test_fips_endpoints_help_only_callers_that_use_them() -> None:
+    def only_fips(found: dict[str, Any]) -> None:
+        name = of_service(found, "kms")["ServiceName"]
+        name["Fn::Join"][1][-1] += "-fips"
+
+    documents = platform()
+    only_fips(resources(documents))
+    estate = estate_of(documents)
+    assert {r.service for r in prove(estate).errors} == {"com.amazonaws.us-east-1.kms"}
+    served = {r.service for r in prove(estate, fips=True).errors}
+    # The other services have no such endpoint in this network yet.
+    assert "com.amazonaws.us-east-1.kms" not in served
+    assert "com.amazonaws.us-east-1.sts" in served
 
 
 def write(folder: Path, documents: Documents) -> list[str]:

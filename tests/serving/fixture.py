@@ -10,7 +10,6 @@ from typing import Any
 
 import aws_cdk as cdk
 from aws_cdk import aws_ec2 as ec2, aws_kms as kms, aws_s3 as s3, aws_sns as sns
-from cfnlint.api import ManualArgs, lint
 
 from mlops_constructs.common.buckets import secure_bucket
 from mlops_constructs.common.encryption import allow_publishers
@@ -104,6 +103,9 @@ def faults(error: ValidationError) -> list[str]:
 
 def lint_findings(template: Mapping[str, Any]) -> list[str]:
     """What cfn-lint says, without W3005: CDK names a role besides its policy in DependsOn."""
+    # Importing it takes longer than most tests.
+    from cfnlint.api import ManualArgs, lint
+
     config = ManualArgs(ignore_checks=["W3005"], regions=["us-east-1"])
     return [str(match) for match in lint(json.dumps(template), config=config)]
 

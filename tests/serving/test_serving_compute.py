@@ -4,15 +4,24 @@ from __future__ import annotations
 
 from typing import Any
 
+import aws_cdk as cdk
 import pytest
-from aws_cdk import Duration
+from aws_cdk import Duration, assertions, aws_s3 as s3
 
+from mlops_constructs import (
+    Component,
+    InferenceComponents,
+    ManagedInstances,
+    SaturationWarnings,
+    Shadow,
+)
 from mlops_constructs.common.errors import ValidationError
 from mlops_constructs.rules import check_template
 from mlops_constructs.serving.capture import DataCapture
 from mlops_constructs.serving.compute import Instances, Serverless
 from mlops_constructs.serving.deployment import AllAtOnce, Canary
 from tests.serving.fixture import faults, make_ground, small_endpoint
+from tests.serving.kinds import artifact
 from tests.support import nag_findings, new_stack, resources_of, template_of
 
 
@@ -33,7 +42,8 @@ def test_serverless_has_neither_guardrails_nor_isolation() -> None:
     }
     assert "DeploymentConfig" not in _properties(stack, "Endpoint")
     assert _properties(stack, "Model")["EnableNetworkIsolation"] is False
-    assert len(endpoint.alarms) == 3
+    # Serverless endpoints publish no InvocationModelErrors.
+    assert len(endpoint.alarms) == 2
     assert check_template(template_of(stack).to_json(), region="us-east-1") == []
     assert nag_findings(stack) == []
 
@@ -65,12 +75,6 @@ def test_warm_capacity_fits_the_limit(warm: int) -> None:
             new_stack(),
             compute=Serverless(memory_mb=1024, max_concurrency=20, provisioned_concurrency=warm),
         )
-
-
-def test_serverless_does_not_track_a_target() -> None:
-    endpoint = small_endpoint(new_stack(), compute=Serverless(memory_mb=1024, max_concurrency=5))
-    with pytest.raises(ValidationError, match="scale by themselves"):
-        endpoint.add_target_tracking(min_capacity=1, max_capacity=2, invocations_per_instance=1)
 
 
 @pytest.mark.parametrize("instance_type", ["ml.g5.xlarge", "ml.m5d.large", "ml.c6gd.xlarge"])
@@ -109,34 +113,39 @@ def test_refuses_wrong_instances(compute: Any, fault: str) -> None:
     assert faults(raised.value) == [fault]
 
 
+def test_the_key_stays_where_some_disk_takes_it() -> None:
+    stack = new_stack()
+    model = artifact(s3.Bucket.from_bucket_name(stack, "Other", "other"))
+    local = Instances("ml.g5.xlarge", count=2)
+    small_endpoint(stack, beside=Shadow(name="candidate", model=model, compute=local, percent=10))
+    assert "KmsKeyId" in _properties(stack, "EndpointConfig")
+    found = assertions.Annotations.from_stack(stack)
+    text = assertions.Match.string_like_regexp("NVMe disks of ml.g5.xlarge")
+    assert found.find_warning("*", text)
+
+
+def test_components_need_a_region_that_has_them() -> None:
+    app = cdk.App(builtin_cloud_formation_validation=False)
+    stack = cdk.Stack(
+        app, "Gov", env=cdk.Environment(account="123456789012", region="us-gov-west-1")
+    )
+    model = InferenceComponents(
+        [
+            Component(
+                name="chat",
+                model=artifact(s3.Bucket.from_bucket_name(stack, "Other", "other")),
+                memory_mb=512,
+            )
+        ]
+    )
+    with pytest.raises(ValidationError, match="a region where CloudFormation has"):
+        small_endpoint(stack, model=model, compute=ManagedInstances("ml.m5.large"))
+
+
 @pytest.mark.parametrize(
-    ("capacity", "fault"),
-    [
-        ({"min_capacity": 0}, "min_capacity"),
-        ({"max_capacity": 1}, "max_capacity"),
-        ({"min_capacity": 3}, "compute.count"),
-        ({"invocations_per_instance": 0}, "invocations_per_instance"),
-    ],
+    "given", [{"memory_percent": 0}, {"disk_percent": 101}, {"concurrency_share": 1.5}]
 )
-def test_refuses_wrong_capacities(capacity: dict[str, int], fault: str) -> None:
-    endpoint = small_endpoint(new_stack())
-    given: dict[str, Any] = {
-        "min_capacity": 2,
-        "max_capacity": 4,
-        "invocations_per_instance": 600,
-    } | capacity
+def test_warnings_have_sensible_thresholds(given: dict[str, Any]) -> None:
     with pytest.raises(ValidationError) as raised:
-        endpoint.add_target_tracking(**given)
-    assert faults(raised.value) == [fault]
-
-
-def test_smallest_fleet_must_still_fit_the_deployment() -> None:
-    endpoint = small_endpoint(new_stack())
-    with pytest.raises(ValidationError, match="Canary of 50 % on a fleet of 1"):
-        endpoint.add_target_tracking(min_capacity=1, max_capacity=4, invocations_per_instance=600)
-
-
-def test_burstable_types_do_not_scale() -> None:
-    endpoint = small_endpoint(new_stack(), compute=Instances("ml.t2.medium", count=2))
-    with pytest.raises(ValidationError, match="not burstable"):
-        endpoint.add_target_tracking(min_capacity=2, max_capacity=4, invocations_per_instance=600)
+        small_endpoint(new_stack()).add_warnings(warnings=SaturationWarnings(**given))
+    assert faults(raised.value) == list(given)

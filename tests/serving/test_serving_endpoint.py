@@ -15,6 +15,7 @@ from mlops_constructs.rules import check_template
 from mlops_constructs.serving.alarms import RollbackAlarms
 from mlops_constructs.serving.deployment import Canary
 from mlops_constructs.serving.endpoint import BlueGreenEndpoint
+from mlops_constructs.serving.policies import TrackInvocations
 from tests.serving.fixture import (
     NAME,
     PARAMETER,
@@ -52,7 +53,9 @@ def deployed() -> Deployed:
         deployment=Canary(percent=50, bake=Duration.minutes(10)),
         **ground.arguments(),
     )
-    endpoint.add_target_tracking(min_capacity=2, max_capacity=4, invocations_per_instance=600)
+    endpoint.add_autoscaling(
+        min_capacity=2, max_capacity=4, policies=[TrackInvocations(per_minute=600)]
+    )
     findings = nag_findings(ground.stack)
     return Deployed(endpoint, template_of(ground.stack).to_json(), findings)
 
@@ -60,6 +63,10 @@ def deployed() -> Deployed:
 def test_no_finding_of_any_checker(deployed: Deployed) -> None:
     assert deployed.findings == []
     assert check_template(deployed.template, region="us-east-1") == []
+
+
+@pytest.mark.slow
+def test_cfn_lint_has_no_finding(deployed: Deployed) -> None:
     assert lint_findings(deployed.template) == []
 
 
@@ -91,6 +98,7 @@ def test_ids_are_part_of_the_contract(deployed: Deployed) -> None:
         "EndpointServerErrorsEC26E6F3": "CloudWatch::Alarm",
         "EndpointModelErrors53DB0079": "CloudWatch::Alarm",
         "EndpointLatency7AF74AC2": "CloudWatch::Alarm",
+        "EndpointClientErrorsCA892C0A": "CloudWatch::Alarm",
         "EndpointRole47E61C54": "IAM::Role",
         "EndpointRoleDefaultPolicy365DA438": "IAM::Policy",
         "EndpointModel0F230181": "SageMaker::Model",
@@ -118,6 +126,7 @@ def test_nothing_that_is_always_there_needs_what_an_approval_brings(deployed: De
     resources = deployed.template["Resources"]
     later = {name for name, resource in resources.items() if "Condition" in resource}
     assert {resources[name]["Type"].split("::")[2] for name in later} == {
+        "Alarm",
         "Model",
         "EndpointConfig",
         "Endpoint",
@@ -150,6 +159,8 @@ def test_alarms_watch_the_name_and_roll_back(deployed: Deployed) -> None:
         for name, resource in deployed.template["Resources"].items()
         if resource["Type"] == "AWS::CloudWatch::Alarm"
     }
+    # An endpoint knows its alarms by name, so that they must exist before it.
+    comparing = alarms.pop("EndpointClientErrorsCA892C0A")
     for properties in alarms.values():
         assert properties["Namespace"] == "AWS/SageMaker"
         assert properties["Dimensions"] == [
@@ -165,7 +176,33 @@ def test_alarms_watch_the_name_and_roll_back(deployed: Deployed) -> None:
     rollback = deployed.only("SageMaker::Endpoint")["Properties"]["DeploymentConfig"][
         "AutoRollbackConfiguration"
     ]
-    assert rollback["Alarms"] == [{"AlarmName": {"Ref": name}} for name in alarms]
+    names = [*alarms, "EndpointClientErrorsCA892C0A"]
+    assert rollback["Alarms"] == [{"AlarmName": {"Ref": name}} for name in names]
+    assert {(a["EvaluationPeriods"], a["DatapointsToAlarm"]) for a in alarms.values()} == {(5, 2)}
+    assert comparing["TreatMissingData"] == "notBreaching"
+
+
+def test_client_errors_of_the_new_fleet_are_compared_with_those_of_all(deployed: Deployed) -> None:
+    alarm = deployed.template["Resources"]["EndpointClientErrorsCA892C0A"]
+    found = {metric["Id"]: metric for metric in alarm["Properties"]["Metrics"]}
+    assert {name: metric["Expression"] for name, metric in found.items() if "Expression" in metric}
+    (expression,) = (m["Expression"] for m in found.values() if "Expression" in m)
+    assert expression == "IF(requests >= 20, new - every, 0)"
+    config = {"Fn::GetAtt": ["EndpointConfig24AD0A28", "EndpointConfigName"]}
+    for name, statistic, dimensions in (
+        ("requests", "SampleCount", {"EndpointConfigName": config}),
+        ("new", "Average", {"EndpointConfigName": config}),
+        ("every", "Average", {}),
+    ):
+        stat = found[name]["MetricStat"]
+        assert stat["Stat"] == statistic
+        assert stat["Metric"]["MetricName"] == "Invocation4XXErrors"
+        assert {d["Name"]: d["Value"] for d in stat["Metric"]["Dimensions"]} == dimensions | {
+            "EndpointName": NAME,
+            "VariantName": "AllTraffic",
+        }
+    # The configuration is there only once a model is.
+    assert alarm["Condition"] == "EndpointModelIsApproved3929CA36"
 
 
 def test_role_may_do_what_the_model_needs_and_no_more(deployed: Deployed) -> None:
@@ -246,7 +283,6 @@ def test_makes_what_is_not_passed_in_and_stays_clean() -> None:
     assert nag_findings(stack) == []
     template = template_of(stack).to_json()
     assert check_template(template, region="us-east-1") == []
-    assert lint_findings(template) == []
     model = next(iter(resources_of(stack, "AWS::SageMaker::Model").values()))["Properties"]
     assert "VpcConfig" not in model
     assert "Conditions" not in template
@@ -260,8 +296,8 @@ def test_own_alarms_roll_back_too() -> None:
     small_endpoint(stack, rollback=RollbackAlarms(error_rate=0.01, own=[own]))
     endpoint = next(iter(resources_of(stack, "AWS::SageMaker::Endpoint").values()))
     alarms = endpoint["Properties"]["DeploymentConfig"]["AutoRollbackConfiguration"]["Alarms"]
-    assert len(alarms) == 4
-    assert alarms[3] == {"AlarmName": "refunds"}
+    assert len(alarms) == 5
+    assert alarms[4] == {"AlarmName": "refunds"}
 
 
 def test_weak_choices_warn() -> None:

@@ -165,6 +165,9 @@ def test_captures_without_a_key_of_ours() -> None:
         ({"error_rate": 0}, "rollback.error_rate"),
         ({"model_error_rate": 1.5}, "rollback.model_error_rate"),
         ({"minutes": 0}, "rollback.minutes"),
+        ({"within": 1}, "rollback.within"),
+        ({"client_error_rise": 0}, "rollback.client_error_rise"),
+        ({"least_requests": 0}, "rollback.least_requests"),
     ],
 )
 def test_refuses_wrong_thresholds(given: dict[str, Any], fault: str) -> None:
@@ -179,7 +182,7 @@ def test_an_endpoint_takes_ten_alarms() -> None:
         stack, "Own", "arn:aws:cloudwatch:us-east-1:123456789012:alarm:own"
     )
     with pytest.raises(ValidationError, match="composite alarm"):
-        small_endpoint(stack, rollback=RollbackAlarms(own=[alarm] * 8))
+        small_endpoint(stack, rollback=RollbackAlarms(own=[alarm] * 7))
 
 
 def test_thresholds_are_the_users() -> None:
@@ -191,17 +194,22 @@ def test_thresholds_are_the_users() -> None:
             model_error_rate=0.02,
             p99_latency=Duration.millis(250),
             minutes=3,
+            within=6,
+            client_error_rise=0.3,
         ),
     )
     alarms = resources_of(stack, "AWS::CloudWatch::Alarm").values()
     assert {
-        alarm["Properties"]["MetricName"]: alarm["Properties"]["Threshold"] for alarm in alarms
+        alarm["Properties"].get("MetricName"): alarm["Properties"]["Threshold"] for alarm in alarms
     } == {
         "Invocation5XXErrors": 0.01,
         "InvocationModelErrors": 0.02,
         "ModelLatency": 250_000,
+        None: 0.3,
     }
-    assert {alarm["Properties"]["EvaluationPeriods"] for alarm in alarms} == {3}
+    assert {
+        (a["Properties"]["DatapointsToAlarm"], a["Properties"]["EvaluationPeriods"]) for a in alarms
+    } == {(3, 6)}
 
 
 @pytest.mark.parametrize(("subnets", "groups"), [(1, 1), (2, 0), (2, 6)])

@@ -6,6 +6,7 @@ import pytest
 
 from mlops_constructs.common.errors import ValidationError
 from stacks.environments import ENVIRONMENTS, choose
+from stacks.use_cases import load
 
 DEV = ENVIRONMENTS[0]
 
@@ -50,6 +51,7 @@ def test_a_wrong_choice_is_refused(context: dict[str, object], message: str) -> 
         ({"canary_percent": 51}, "canary_percent: got 51; allowed: 1 to 50"),
         ({"log_days": 31}, "log_days: got 31"),
         ({"monthly_budget": 0}, "monthly_budget: got 0"),
+        ({"retrain_approval_days": 31}, "retrain_approval_days: got 31; allowed: 1 to 30"),
         ({"name": "prod", "destroy_data": False}, "serving_hours: got (7, 19); allowed: None in"),
         ({"users": {"eve": "root"}}, "users['eve']: got 'root'; allowed: data-scientist"),
         ({"notify": ("nobody",)}, "notify: got 'nobody'"),
@@ -72,3 +74,8 @@ def test_prod_never_destroys_its_data() -> None:
     assert not prod.destroy_data
     with pytest.raises(ValidationError, match="False in prod"):
         replace(prod, destroy_data=True)
+
+
+def test_an_unknown_use_case_is_refused() -> None:
+    with pytest.raises(ValidationError, match="-c use-case: got 'nothing'; allowed: "):
+        load("nothing")

@@ -89,7 +89,8 @@ def test_data_survives_their_stack_where_the_environment_says_so(
             if name.endswith(environment.name)
             for resource in _resources(template, *stateful)
         ]
-        assert len(found) == 6
+        # The trail has a key, a bucket and access logs of its own.
+        assert len(found) == 6 + 3 * environment.audit
         assert set(found) == {(expected, expected)}
 
 
@@ -98,7 +99,8 @@ def test_registered_models_always_survive(templates: dict[str, Template]) -> Non
         (group,) = _resources(
             templates[f"Training-{environment.name}"], "AWS::SageMaker::ModelPackageGroup"
         )
-        assert group["DeletionPolicy"] == "Retain"
+        assert group["DeletionPolicy"] == "RetainExceptOnCreate"
+        assert group["UpdateReplacePolicy"] == "Retain"
 
 
 def test_no_name_where_cloudformation_must_be_able_to_replace(

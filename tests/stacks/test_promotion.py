@@ -73,6 +73,7 @@ def test_settings_that_protect_never_weaken_upwards() -> None:
         assert higher.bake_minutes >= lower.bake_minutes
         assert higher.canary_percent <= lower.canary_percent
         assert higher.log_days >= lower.log_days
+        assert higher.audit >= lower.audit
         assert set(lower.notify) <= set(higher.notify)
 
 

@@ -140,5 +140,5 @@ def test_a_domain_that_stays_keeps_what_it_stands_on(kept: cdk.Stack) -> None:
             assert resource["DeletionPolicy"] == "Retain"
 
 
-def test_no_findings(gone: cdk.Stack, spared: cdk.Stack, kept: cdk.Stack) -> None:
-    assert [nag_findings(stack) for stack in (gone, spared, kept)] == [[], [], []]
+def test_no_findings(gone: cdk.Stack, spared: cdk.Stack) -> None:
+    assert [nag_findings(stack, regulated=True) for stack in (gone, spared)] == [[], []]

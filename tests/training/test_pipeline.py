@@ -266,8 +266,8 @@ def test_image_without_a_known_version(place: Ground) -> None:
         place.pipeline(raw)
 
 
-def test_large_definition_is_refused(place: Ground) -> None:
+def test_a_definition_that_sagemaker_would_not_take_is_refused(place: Ground) -> None:
     raw = document()
-    step(raw, "Train")["Arguments"]["HyperParameters"]["x"] = "y" * 262_144
-    with pytest.raises(ValidationError, match="allowed: 262,144, as it is a part of the template"):
+    step(raw, "Train")["Arguments"]["HyperParameters"]["x"] = "y" * 1_048_576
+    with pytest.raises(ValidationError, match="allowed: 1,048,576, the most that SageMaker takes"):
         place.pipeline(raw)

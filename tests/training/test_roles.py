@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.support import resources_of
+from mlops_constructs.training.definition import PipelineDefinition
+from tests.support import ROOT, resources_of
 from tests.training.fixture import (
     Ground,
     document,
@@ -30,7 +31,7 @@ def statements(place: Ground, role: str) -> list[dict[str, Any]]:
     (found,) = (
         policy["Properties"]["PolicyDocument"]["Statement"]
         for name, policy in resources_of(place.stack, "AWS::IAM::Policy").items()
-        if name.startswith(f"Training{role}Role")
+        if name.startswith(f"Training{role.replace('-', '')}Role")
     )
     return list(found)
 
@@ -96,6 +97,23 @@ def test_pipeline_role_may_do_what_the_step_types_need(place: Ground, more: list
     pipeline = place.pipeline(raw)
     types = {each.type for each in pipeline.definition.steps}
     assert actions(place, "Pipeline", "sagemaker") == set(derived_actions(place, types))
+
+
+def test_the_platforms_pipeline_may_do_what_its_steps_need(place: Ground) -> None:
+    definition = PipelineDefinition.from_folder(ROOT / "pipeline_code" / "census_income")
+    pipeline = place.pipeline(definition=definition)
+    types = {each.type for each in definition.steps}
+    assert {"Condition", "Fail", "Lambda", "Tuning", "RegisterModel"} <= types
+    assert actions(place, "Pipeline", "sagemaker") == set(derived_actions(place, types))
+    (function,) = pipeline.functions.values()
+    assert resources_for(place, "Pipeline", "lambda:InvokeFunction") == [
+        str(place.stack.resolve(function.function.function_arn))
+    ]
+    assert actions(place, "Function-champion", "sagemaker") == {
+        "sagemaker:DescribeModelPackage",
+        "sagemaker:DescribeModelPackageGroup",
+        "sagemaker:ListModelPackages",
+    }
 
 
 def test_only_processing(place: Ground) -> None:

@@ -1,4 +1,4 @@
-"""What starts a pipeline, and what its executions start."""
+"""What starts a pipeline at once, and what its executions start."""
 
 from __future__ import annotations
 
@@ -6,18 +6,16 @@ from typing import Any
 
 import pytest
 from aws_cdk import (
-    Duration,
     TimeZone,
     aws_cloudwatch as cloudwatch,
     aws_events as events,
-    aws_kms as kms,
     aws_scheduler as scheduler,
-    aws_sns as sns,
     aws_sqs as sqs,
 )
 
 from mlops_constructs.common.errors import ValidationError
-from tests.support import nag_findings, resources_of, template_of
+from mlops_constructs.training.starting import START_TIME
+from tests.support import nag_findings, resources_of
 from tests.training.fixture import Ground, document, ground
 
 PATTERN = events.EventPattern(source=["my.source"])
@@ -43,7 +41,10 @@ def policies(place: Ground) -> dict[str, Any]:
 def test_schedule(place: Ground) -> None:
     pipeline = place.pipeline()
     pipeline.add_schedule(
-        "Nightly", schedule="cron(0 3 * * ? *)", parameters={"MinAuc": 0.95, "Rounds_Max": "5"}
+        "Nightly",
+        schedule="cron(0 3 * * ? *)",
+        parameters={"MinAuc": 0.95, "Rounds_Max": "5", "InputData": START_TIME},
+        while_running="start",
     )
     made = only(place, "AWS::Scheduler::Schedule")
     assert "Name" not in made
@@ -52,19 +53,20 @@ def test_schedule(place: Ground) -> None:
     target = made["Target"]
     assert target["SageMakerPipelineParameters"] == {
         "PipelineParameterList": [
+            {"Name": "InputData", "Value": "<aws.scheduler.scheduled-time>"},
             {"Name": "MinAuc", "Value": "0.95"},
             {"Name": "Rounds_Max", "Value": "5"},
         ]
     }
     assert target["Arn"] == place.stack.resolve(pipeline.pipeline_arn)
     (statements,) = (s for name, s in policies(place).items() if "ScheduleRole" in name)
-    assert statements == [
+    assert statements[0] == (
         {
             "Action": "sagemaker:StartPipelineExecution",
             "Effect": "Allow",
             "Resource": place.stack.resolve(pipeline.pipeline_arn),
         }
-    ]
+    )
 
 
 def test_schedule_in_a_time_zone_without_parameters(place: Ground) -> None:
@@ -73,6 +75,7 @@ def test_schedule_in_a_time_zone_without_parameters(place: Ground) -> None:
         schedule=scheduler.ScheduleExpression.cron(
             minute="0", hour="3", week_day="SUN", time_zone=TimeZone.EUROPE_BERLIN
         ),
+        while_running="start",
     )
     made = only(place, "AWS::Scheduler::Schedule")
     assert made["ScheduleExpressionTimezone"] == "Europe/Berlin"
@@ -128,7 +131,10 @@ def test_schedule_that_is_none(place: Ground) -> None:
 def test_event(place: Ground) -> None:
     pipeline = place.pipeline()
     pipeline.on_event(
-        "NewData", event_pattern=PATTERN, parameters={"InputData": "$.detail.uri", "MinAuc": 0.8}
+        "NewData",
+        event_pattern=PATTERN,
+        parameters={"InputData": "$.detail.uri", "MinAuc": 0.8},
+        while_running="start",
     )
     (target,) = only(place, "AWS::Events::Rule")["Targets"]
     assert target["Arn"] == place.stack.resolve(pipeline.pipeline_arn)
@@ -142,7 +148,12 @@ def test_event(place: Ground) -> None:
 def test_event_refuses_underscores(place: Ground) -> None:
     pipeline = place.pipeline()
     with pytest.raises(ValidationError, match="EventBridge refuses others"):
-        pipeline.on_event("NewData", event_pattern=PATTERN, parameters={"Rounds_Max": 5})
+        pipeline.on_event(
+            "NewData",
+            event_pattern=PATTERN,
+            parameters={"Rounds_Max": 5},
+            while_running="start",
+        )
 
 
 def test_dead_letter_queues(place: Ground) -> None:
@@ -154,8 +165,12 @@ def test_dead_letter_queues(place: Ground) -> None:
         enforce_ssl=True,
     )
     pipeline = place.pipeline()
-    pipeline.add_schedule("Nightly", schedule="rate(1 day)", dead_letter_queue=queue)
-    pipeline.on_event("NewData", event_pattern=PATTERN, dead_letter_queue=queue)
+    pipeline.add_schedule(
+        "Nightly", schedule="rate(1 day)", dead_letter_queue=queue, while_running="start"
+    )
+    pipeline.on_event(
+        "NewData", event_pattern=PATTERN, dead_letter_queue=queue, while_running="start"
+    )
     arn = {"Arn": place.stack.resolve(queue.queue_arn)}
     assert only(place, "AWS::Scheduler::Schedule")["Target"]["DeadLetterConfig"] == arn
     (target,) = only(place, "AWS::Events::Rule")["Targets"]
@@ -168,28 +183,6 @@ def test_dead_letter_queues(place: Ground) -> None:
     assert senders == [{"Service": "events.amazonaws.com"}]
     findings = [finding for finding in nag_findings(place.stack) if "SQS3" not in finding]
     assert findings == []
-
-
-def test_failure_reaches_an_encrypted_topic(place: Ground) -> None:
-    key = kms.Key(place.stack, "TopicKey", enable_key_rotation=True)
-    topic = sns.Topic(place.stack, "Topic", master_key=key, enforce_ssl=True)
-    pipeline = place.pipeline()
-    pipeline.on_failure("Failed", topic=topic)
-    rule = only(place, "AWS::Events::Rule")
-    assert rule["EventPattern"]["detail"] == {
-        "pipelineArn": [place.stack.resolve(pipeline.pipeline_arn)],
-        "currentPipelineExecutionStatus": ["Failed", "CompletedWithFailures"],
-    }
-    template = rule["Targets"][0]["InputTransformer"]["InputTemplate"]
-    assert "list-pipeline-execution-steps" in template
-    publishers = [
-        statement["Principal"]
-        for statement in template_of(place.stack).to_json()["Resources"][
-            place.stack.get_logical_id(key.node.default_child)  # type: ignore[arg-type]  # an L1
-        ]["Properties"]["KeyPolicy"]["Statement"]
-    ]
-    assert {"Service": "events.amazonaws.com"} in publishers
-    assert nag_findings(place.stack) == []
 
 
 def test_status_change(place: Ground) -> None:
@@ -216,32 +209,5 @@ def test_an_alarm_starts_the_pipeline_once(place: Ground) -> None:
             "previousState": {"value": [{"anything-but": "ALARM"}]},
         },
     }
-    with pytest.raises(ValidationError, match="Rounds_Max"):
-        pipeline.on_alarm("Other", alarm=alarm, parameters={"Rounds_Max": 5})
-
-
-def test_alarms_on_failure_duration_and_staleness(place: Ground) -> None:
-    topic = sns.Topic(place.stack, "Topic", master_key=place.key, enforce_ssl=True)
-    alarms = place.pipeline().add_alarms(
-        "Alarms", topic=topic, max_duration=Duration.hours(2), stale_after_days=3
-    )
-    assert alarms.keys() == {"failed", "duration", "stale"}
-    made = {
-        each["Properties"]["MetricName"]: each["Properties"]
-        for each in resources_of(place.stack, "AWS::CloudWatch::Alarm").values()
-    }
-    assert made["ExecutionFailed"]["Threshold"] == 1
-    assert made["ExecutionDuration"]["Threshold"] == 7_200_000
-    stale = made["ExecutionSucceeded"]
-    assert (stale["Period"], stale["EvaluationPeriods"]) == (86_400, 3)
-    assert stale["TreatMissingData"] == "breaching"
-    assert stale["ComparisonOperator"] == "LessThanThreshold"
-    assert all(each["AlarmActions"] for each in made.values())
-    assert nag_findings(place.stack) == []
-
-
-@pytest.mark.parametrize("wrong", [{"stale_after_days": 8}, {"max_duration": Duration.hours(0)}])
-def test_alarms_that_cannot_be(place: Ground, wrong: dict[str, Any]) -> None:
-    topic = sns.Topic.from_topic_arn(place.stack, "T", "arn:aws:sns:us-east-1:1:t")
-    with pytest.raises(ValidationError, match=next(iter(wrong))):
-        place.pipeline().add_alarms("Alarms", topic=topic, **wrong)
+    with pytest.raises(ValidationError, match="Rounds_Min"):
+        pipeline.on_alarm("Other", alarm=alarm, parameters={"Rounds_Min": 5})

@@ -4,14 +4,15 @@
 |---|---|
 | 1 | a statement that denies, in any policy: explicit deny |
 | 2 | service control policies: each level must allow |
-| 3 | a resource policy that names the principal allows (same account) |
+| 3 | a resource policy that names the role, or everybody, allows (same account) |
 | 4 | identity policies must allow |
 | 5 | a permissions boundary must allow as well |
 
-Everything else is denied implicitly. A resource policy of the same account that names the role
-or the account is bounded by the boundary; one whose principal is the session's ARN is not, and is
-no matter of templates. Other accounts, session policies and resource control policies are not
-evaluated.
+Everything else is denied implicitly. A resource policy that names the account leaves it to the
+account's identity policies. One that names the role is bounded by the boundary; one whose principal
+is the session's ARN is not, and is no matter of templates. Other accounts, session policies and
+resource control policies are not evaluated, nor is what is special about one service, such as that
+a key's policy decides whether identity policies count.
 
 Source: IAM user guide, "Policy evaluation logic".
 """
@@ -136,6 +137,7 @@ def evaluate(request: Request, policies: Policies) -> Decision:
         statement
         for what, document in (*resource, *own)
         for statement in matching(document, request, "Allow", principal=what == "resource policy")
+        if what != "resource policy" or not _names_account_only(statement, request.principal)
     ]
     if not found:
         return _implicit("no policy allows it")
@@ -227,6 +229,13 @@ def _is_principal(statement: Document, request: Request) -> bool:
     if "NotPrincipal" in statement:
         return not _names(statement["NotPrincipal"], request.principal)
     return _names(statement.get("Principal"), request.principal)
+
+
+def _names_account_only(statement: Document, principal: str) -> bool:
+    """Whether a statement leaves it to the account's identity policies."""
+    principals = statement.get("Principal")
+    named = listed(principals.get("AWS")) if isinstance(principals, Mapping) else [principals]
+    return "NotPrincipal" not in statement and not {"*", principal} & set(named)
 
 
 def _names(principals: object, principal: str) -> bool:

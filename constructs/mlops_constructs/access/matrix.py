@@ -11,6 +11,7 @@ from mlops_constructs.access.estate import Estate
 from mlops_constructs.access.evaluation import listed
 from mlops_constructs.access.questions import asked
 from mlops_constructs.access.roles import Kind, Role, roles_of
+from mlops_constructs.access.without_resource import WITHOUT_RESOURCE
 from mlops_constructs.access.witness import Access, Guard, access
 
 
@@ -48,6 +49,15 @@ class Matrix:
     rows: list[Row]
     answers: dict[str, dict[str, bool]]
     prefix: str
+
+    @property
+    def on_everything(self) -> dict[str, tuple[str, list[str]]]:
+        """Actions given on all resources: why, and to whom; the reason is empty for no reason."""
+        return {
+            row.action: (WITHOUT_RESOURCE.get(row.action, ""), sorted(row.cells))
+            for row in self.rows
+            if row.resource == "*"
+        }
 
     def short(self, resource: str) -> str:
         """An ARN without partition, and without account and region where they are its own."""
@@ -112,6 +122,10 @@ def _document(matrix: Matrix) -> dict[str, Any]:
             for row in matrix.rows
         ],
         "questions": matrix.answers,
+        "onEveryResource": {
+            action: {"reason": reason, "roles": roles}
+            for action, (reason, roles) in matrix.on_everything.items()
+        },
         "unknown": {role.name: list(role.unknown) for role in matrix.roles if role.unknown},
     }
 
@@ -145,6 +159,12 @@ def _markdown(matrix: Matrix) -> str:
             )
             listed_actions = ", ".join(sorted(actions))
             lines.append(f"| {name} | {guard.key} | {allowed} | {listed_actions} |")
+    if matrix.on_everything:
+        lines += ["", "## On every resource", "", *_head("action", "why", "roles")]
+        lines += [
+            f"| {action} | {reason or '**no reason is known**'} | {', '.join(roles)} |"
+            for action, (reason, roles) in matrix.on_everything.items()
+        ]
     unknown = [role for role in matrix.roles if role.unknown]
     if unknown:
         lines += ["", "## Not evaluated: policies that are not in these templates", ""]

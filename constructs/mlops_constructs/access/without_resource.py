@@ -35,4 +35,5 @@ WITHOUT_RESOURCE: Final[Mapping[str, str]] = {
     "sagemaker:GetSearchSuggestions": _READS,
     "sagemaker:List*": _READS,
     "sagemaker:Search": _READS,
+    "sagemaker-mlflow:AccessUI": "takes no resource; a presigned URL is for one server",
 }

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import cast
 
-from aws_cdk import Duration, RemovalPolicy, aws_kms as kms, aws_s3 as s3
+from aws_cdk import Duration, RemovalPolicy, Stack, aws_iam as iam, aws_kms as kms, aws_s3 as s3
 from constructs import Construct
 
-from mlops_constructs.common.findings import acknowledge
+from mlops_constructs.common.findings import acknowledge, in_packs
 
 
 def secure_bucket(
@@ -47,24 +48,23 @@ def secure_bucket(
         versioned=True,
         removal_policy=removal_policy,
         auto_delete_objects=removal_policy == RemovalPolicy.DESTROY,
-        server_access_logs_bucket=access_logs,
-        server_access_logs_prefix=f"{construct_id.lower()}/" if access_logs else None,
         event_bridge_enabled=event_bridge,
         lifecycle_rules=[
             s3.LifecycleRule(abort_incomplete_multipart_upload_after=Duration.days(7)),
             *lifecycle_rules,
         ],
     )
-    reasons = {
-        "NIST.800.53.R5-S3BucketReplicationEnabled": "Machine-learning data is rebuilt from its "
-        "source or covered by versions; replication to another region is the owner's choice and "
-        "would move data out of the region that it is approved for."
-    }
-    if access_logs is None:
-        reasons |= dict.fromkeys(
-            ("AwsSolutions-S1", "NIST.800.53.R5-S3BucketLoggingEnabled"),
-            "No log bucket was passed in; data events in CloudTrail record access instead.",
-        )
+    reasons = in_packs(
+        "S3BucketReplicationEnabled",
+        "Machine-learning data is rebuilt from its source or covered by versions; replication to "
+        "another region is the owner's choice and would move data out of the region that it is "
+        "approved for.",
+    )
+    if access_logs is not None:
+        _send_access_logs(bucket, access_logs, f"{construct_id.lower()}/")
+    else:
+        unlogged = "No log bucket was passed in; data events in CloudTrail record access instead."
+        reasons |= {"AwsSolutions-S1": unlogged, **in_packs("S3BucketLoggingEnabled", unlogged)}
     acknowledge(bucket, reasons)
     return bucket
 
@@ -101,17 +101,47 @@ def access_log_bucket(
             )
         ],
     )
+    endless = "This is the bucket that access logs go to; logging it to itself would never end."
     acknowledge(
         bucket,
         {
-            "AwsSolutions-S1": "This is the bucket that access logs go to; logging it to itself "
-            "would never end.",
-            "NIST.800.53.R5-S3BucketLoggingEnabled": "This is the bucket that access logs go to; "
-            "logging it to itself would never end.",
-            "NIST.800.53.R5-S3BucketReplicationEnabled": "Access logs expire after a year and are "
-            "evidence in the region that they were made in.",
-            "NIST.800.53.R5-S3DefaultEncryptionKMS": "S3 does not deliver server access logs to a "
-            "bucket with a customer key.",
+            "AwsSolutions-S1": endless,
+            **in_packs("S3BucketLoggingEnabled", endless),
+            **in_packs(
+                "S3BucketReplicationEnabled",
+                "Access logs expire after a year and are evidence in the region that they were "
+                "made in.",
+            ),
+            **in_packs(
+                "S3DefaultEncryptionKMS",
+                "S3 does not deliver server access logs to a bucket with a customer key.",
+            ),
         },
     )
     return bucket
+
+
+def _send_access_logs(bucket: s3.Bucket, logs: s3.IBucket, prefix: str) -> None:
+    """Send a bucket's access logs to another, and let S3 put them there.
+
+    Not by the L2's ``server_access_logs_bucket``: without the feature flag
+    ``@aws-cdk/aws-s3:serverAccessLogsUseBucketPolicy`` it uses an ACL, which a bucket with
+    enforced ownership does not have, and fails in apps that do not set the flag.
+    """
+    resource = cast("s3.CfnBucket", bucket.node.default_child)
+    resource.logging_configuration = s3.CfnBucket.LoggingConfigurationProperty(
+        destination_bucket_name=logs.bucket_name, log_file_prefix=prefix
+    )
+    same_stack = Stack.of(bucket) is Stack.of(logs)
+    logs.add_to_resource_policy(
+        iam.PolicyStatement(
+            principals=[iam.ServicePrincipal("logging.s3.amazonaws.com")],
+            actions=["s3:PutObject"],
+            resources=[logs.arn_for_objects(f"{prefix}*")],
+            conditions={
+                # The ARN of a bucket in a stack that imports from this one would close a circle.
+                **({"ArnLike": {"aws:SourceArn": bucket.bucket_arn}} if same_stack else {}),
+                "StringEquals": {"aws:SourceAccount": bucket.env.account},
+            },
+        )
+    )

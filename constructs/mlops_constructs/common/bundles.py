@@ -7,11 +7,7 @@ would open the whole asset bucket; so the archive is handed to the stack's synth
 
 from __future__ import annotations
 
-import gzip
-import hashlib
-import io
 import os
-import tarfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -19,9 +15,8 @@ from pathlib import Path, PurePosixPath
 from aws_cdk import Aws, FileAssetPackaging, Stack, Stage, aws_iam as iam
 from constructs import Construct
 
+from mlops_constructs.common.archives import pack
 from mlops_constructs.common.errors import Problems
-
-_FILE_MODE = 0o644
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,9 +65,8 @@ class CodeBundle:
 def code_bundle(scope: Construct, construct_id: str, files: Mapping[str, Path]) -> CodeBundle:
     """Ship ``files`` as a gzipped tar archive in an asset with a key made of their content.
 
-    Names are sorted; times, owners and modes are fixed. The hash is made before compression,
-    because different builds of zlib compress differently and would change a template that nobody
-    edited.
+    The same files give the same key on every machine (`archives.pack`), so that no template changes
+    that nobody edited.
 
     Args:
         scope: A construct in the stack that uses the code.
@@ -82,12 +76,12 @@ def code_bundle(scope: Construct, construct_id: str, files: Mapping[str, Path]) 
     Raises:
         ValidationError: If there is no file, one is missing, or a path leaves the archive.
     """
-    archive = _tar(_read(Problems(f"{scope.node.path}/{construct_id}"), files))
-    digest = hashlib.sha256(archive).hexdigest()
+    archive = pack(Problems(f"{scope.node.path}/{construct_id}"), files)
+    digest = archive.digest
     stage = Stage.of(scope)
     assert stage is not None, "a construct with a stack is in an app"  # noqa: S101 (for mypy)
     path = Path(stage.asset_outdir, f"asset.{digest}.tar.gz")
-    path.write_bytes(gzip.compress(archive, mtime=0))
+    path.write_bytes(archive.content)
     location = Stack.of(scope).synthesizer.add_file_asset(
         # The key is the hash and the file's last suffix.
         source_hash=f"{digest}.tar",
@@ -101,47 +95,3 @@ def code_bundle(scope: Construct, construct_id: str, files: Mapping[str, Path]) 
         s3_object_key=location.object_key,
         s3_object_url=location.s3_object_url,
     )
-
-
-def _read(problems: Problems, files: Mapping[str, Path]) -> dict[str, bytes]:
-    problems.check(
-        bool(files),
-        "files",
-        got={},
-        allowed="at least one file",
-        instead="Name the script that the step runs.",
-    )
-    contents: dict[str, bytes] = {}
-    for name, path in sorted(files.items()):
-        inside = PurePosixPath(name)
-        problems.check(
-            name == str(inside)
-            and not inside.is_absolute()
-            and not {"..", "."} & set(inside.parts),
-            "files",
-            got=name,
-            allowed="a relative path inside the archive, with slashes",
-            instead="Write a path such as 'train.py' or 'lib/features.py'.",
-        )
-        if path.is_file():
-            contents[name] = path.read_bytes()
-        else:
-            problems.add(
-                f"files[{name!r}]",
-                got=str(path),
-                allowed="a file that exists",
-                instead="Restore the file, or take it out of the bundle.",
-            )
-    problems.raise_if_any()
-    return contents
-
-
-def _tar(contents: Mapping[str, bytes]) -> bytes:
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as archive:
-        for name, content in contents.items():
-            member = tarfile.TarInfo(name)
-            member.size = len(content)
-            member.mode = _FILE_MODE
-            archive.addfile(member, io.BytesIO(content))
-    return buffer.getvalue()

@@ -5,6 +5,8 @@ Source of the actions: SageMaker developer guide, "SageMaker Roles" (execution r
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from aws_cdk import Aws, CfnResource, aws_iam as iam
 from constructs import Construct
 
@@ -23,10 +25,28 @@ _VPC_ACTIONS = (
 )
 
 
-def sagemaker_role(scope: Construct, construct_id: str, *, description: str) -> iam.Role:
-    """A role without any permission that the SageMaker service may assume."""
+def sagemaker_role(
+    scope: Construct,
+    construct_id: str,
+    *,
+    description: str,
+    conditions: Mapping[str, object] | None = None,
+) -> iam.Role:
+    """A role without any permission that the SageMaker service may assume.
+
+    Args:
+        scope: The parent.
+        construct_id: The role's id.
+        description: What it is for.
+        conditions: Under which SageMaker may; only on keys that it is documented to send, as a
+            condition on another key is never met.
+    """
     return service_role(
-        scope, construct_id, description=description, service="sagemaker.amazonaws.com"
+        scope,
+        construct_id,
+        description=description,
+        service="sagemaker.amazonaws.com",
+        conditions=conditions,
     )
 
 
@@ -37,6 +57,7 @@ def service_role(
     description: str,
     service: str,
     role_name: str | None = None,
+    conditions: Mapping[str, object] | None = None,
 ) -> iam.Role:
     """A role without any permission that one AWS service may assume."""
     role = iam.Role(
@@ -44,7 +65,7 @@ def service_role(
         construct_id,
         role_name=role_name,
         description=description,
-        assumed_by=iam.ServicePrincipal(service),
+        assumed_by=iam.ServicePrincipal(service, conditions=conditions),
     )
     acknowledge(
         role,

@@ -45,6 +45,7 @@ _STOPPED = (
     "AWS::ApplicationAutoScaling::ScalableTarget",
     "AWS::ApplicationAutoScaling::ScalingPolicy",
     "AWS::SageMaker::Endpoint",
+    "AWS::SageMaker::InferenceComponent",
 )
 _DAYS = re.compile(r"(SUN|MON|TUE|WED|THU|FRI|SAT)(-(SUN|MON|TUE|WED|THU|FRI|SAT))?|\*")
 _ZONE = re.compile(r"[A-Za-z]+(/[A-Za-z0-9_+-]+){0,2}")

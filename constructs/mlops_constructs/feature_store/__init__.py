@@ -24,10 +24,11 @@ from mlops_constructs.feature_store.stores import (
     Stores,
     TableNames,
 )
-from mlops_constructs.feature_store.types import Feature, FeatureType, Operation
+from mlops_constructs.feature_store.types import BatchOperation, Feature, FeatureType, Operation
 
 __all__ = [
     "AthenaQueries",
+    "BatchOperation",
     "Feature",
     "FeatureGroupAlarms",
     "FeatureGroupBase",

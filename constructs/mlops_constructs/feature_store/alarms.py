@@ -15,10 +15,12 @@ from constructs import Construct
 
 from mlops_constructs.common.errors import Problems
 from mlops_constructs.common.findings import acknowledge
-from mlops_constructs.feature_store.types import Operation
+from mlops_constructs.feature_store.types import BatchOperation, Operation
 
 if TYPE_CHECKING:
     from mlops_constructs.feature_store.metrics import FeatureGroupMetrics
+
+_FAILS = "fails by an error of the "
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +35,9 @@ class FeatureGroupAlarms:
         write_latency: The 99th percentile of PutRecord's time, 1 ms at least.
         failed_writes: PutRecord requests of a minute with a 4xx code, or 5xx code, 0 or more.
         capacity_used: Percent of the provisioned units, above 0 and at most 100.
+        batches: Whether throttled and failed BatchWriteRecord calls, by which `runtime.ingest`
+            writes, and throttled BatchGetRecord calls are watched by the same thresholds.
+            CloudWatch counts them for the whole account and region: once is enough there.
         minutes: For how many minutes in a row a threshold must be passed, 1 to 60.
     """
 
@@ -41,6 +46,7 @@ class FeatureGroupAlarms:
     write_latency: Duration = field(default_factory=lambda: Duration.millis(250))
     failed_writes: int = 0
     capacity_used: float = 80
+    batches: bool = False
     minutes: int = 5
 
     def check(self, problems: Problems) -> None:
@@ -121,7 +127,7 @@ class FeatureGroupAlarms:
                     f"{write}{side.capitalize()}Errors",
                     failed,
                     self.failed_writes,
-                    f"{write} fails by an error of the {side}",
+                    f"{write} {_FAILS}{side}",
                 )
             )
         for kind, used in (
@@ -137,6 +143,8 @@ class FeatureGroupAlarms:
                         f"more than {self.capacity_used:g} % of the {kind.lower()} units are used",
                     )
                 )
+        if self.batches:
+            wanted += self._of_batches(group, minute)
         return [
             make_alarm(
                 scope,
@@ -149,6 +157,25 @@ class FeatureGroupAlarms:
             )
             for construct_id, metric, threshold, text in wanted
         ]
+
+    def _of_batches(
+        self, group: FeatureGroupMetrics, period: Duration
+    ) -> list[tuple[str, cloudwatch.IMetric, float, str]]:
+        """Id, metric, threshold and text of each."""
+        read, write = BatchOperation.BATCH_GET_RECORD, BatchOperation.BATCH_WRITE_RECORD
+        wanted: list[tuple[str, cloudwatch.IMetric, float, str]] = []
+        for operation, name, suffix, threshold, text in (
+            (write, "ThrottledRequests", "Throttled", self.throttled, "is throttled"),
+            (read, "ThrottledRequests", "Throttled", self.throttled, "is throttled"),
+            (write, "Operation4XXErrors", "ClientErrors", self.failed_writes, _FAILS + "client"),
+            (write, "Operation5XXErrors", "ServerErrors", self.failed_writes, _FAILS + "server"),
+        ):
+            if operation is read and Operation.GET_RECORD not in group.operations:
+                continue
+            metric = group.metric_of_batches(name, operation=operation, period=period)
+            told = f"{operation}, of any group, {text}"
+            wanted.append((f"{operation}{suffix}", metric, threshold, told))
+        return wanted
 
 
 def make_alarm(

@@ -3,9 +3,9 @@
 What it guarantees:
 
 - **Nothing is lost by accident.** Group, bucket and key are retained when the stack goes or the
-  group is replaced; destroying them takes two keys. Tags never reach the group: they are
-  create-only (CloudFormation registry), so one app-wide tag would replace it.
-- **Encrypted.** One customer key for the online store and the offline store.
+  group is replaced; destroying them takes two keys. Tags of the app never reach the group: they
+  are create-only (CloudFormation registry), so that the next one would replace it.
+- **Encrypted.** One customer key for both stores, or one for each.
 - **Only what can be done.** With a lock file, synth refuses what would replace the group or what
   the service refuses: see `lock`.
 - **Least privilege.** A role of its own that writes below one prefix and touches one table;
@@ -18,6 +18,7 @@ store's TTL and the throughput one at a time (botocore).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from aws_cdk import (
@@ -40,7 +41,7 @@ from mlops_constructs.common.roles import sagemaker_role, wait_for_policy
 from mlops_constructs.feature_store import creation, statements
 from mlops_constructs.feature_store.interface import FeatureGroupBase
 from mlops_constructs.feature_store.lock import COMMAND, CONTEXT, FeatureLock, lock_state
-from mlops_constructs.feature_store.schema import FeatureSchema, check_group_name
+from mlops_constructs.feature_store.schema import FeatureSchema, check_group_name, check_tags
 from mlops_constructs.feature_store.stores import (
     IcebergTable,
     InMemoryStore,
@@ -129,6 +130,7 @@ class FeatureStoreGroup(FeatureGroupBase):
         description: str | None = None,
         encryption_key: kms.IKey | None = None,
         role: iam.IRole | None = None,
+        tags: Mapping[str, str] | None = None,
         lock: FeatureLock | None = None,
         destroy_data: bool = False,
     ) -> None:
@@ -145,6 +147,7 @@ class FeatureStoreGroup(FeatureGroupBase):
             encryption_key: A symmetric key; made when left out.
             role: The role for the offline store, trusted by sagemaker.amazonaws.com; made when
                 left out. What it needs is granted to it either way.
+            tags: The group's own tags, at most 50, the only ones that it gets. Create-only.
             lock: The file that says what is deployed, so that synth can refuse to lose it.
             destroy_data: Whether deleting the stack deletes the group, and a bucket and key made
                 here. Needs `allow_data_destruction`.
@@ -165,6 +168,7 @@ class FeatureStoreGroup(FeatureGroupBase):
             allowed="at most 128 characters",
             instead="Shorten it; longer notes belong to the features' metadata.",
         )
+        check_tags(problems, tags or {})
         check_region(
             problems,
             Stack.of(self).region,
@@ -183,9 +187,10 @@ class FeatureStoreGroup(FeatureGroupBase):
         problems.raise_if_any()
 
         self.schema = schema
+        own_key = offline.encryption_key if offline and online_of(stores) is None else None
         key = ensure_key(
             self,
-            encryption_key,
+            encryption_key or own_key,
             description=f"Feature group {feature_group_name}",
             removal_policy=removal_policy,
         )
@@ -193,13 +198,14 @@ class FeatureStoreGroup(FeatureGroupBase):
         self.offline_bucket = None
         self.role: iam.IRole | None = None
         if offline is not None:
+            offline_key = offline.encryption_key or key
             self.offline_bucket = offline.bucket or secure_bucket(
-                self, "Bucket", encryption_key=key, removal_policy=removal_policy
+                self, "Bucket", encryption_key=offline_key, removal_policy=removal_policy
             )
             self.role = role or sagemaker_role(
                 self, "Role", description=f"Writes the offline store of {feature_group_name}"
             )
-            self._allow_role(self.role, self.offline_bucket, offline, key)
+            self._allow_role(self.role, self.offline_bucket, offline, offline_key)
         online_config = self._online_config(key)
         offline_config = self._offline_config(self.offline_bucket, offline, key)
         self.resource = sagemaker.CfnFeatureGroup(
@@ -230,11 +236,17 @@ class FeatureStoreGroup(FeatureGroupBase):
                     "OfflineStoreConfig": offline_config,
                     "ThroughputConfig": throughput_config(stores),
                     "RoleArn": self.role.role_arn if self.role else None,
+                    "Tags": dict(tags) if tags else None,
                 },
             )
         self.resource.apply_removal_policy(removal_policy)
         # Whoever adds tags, and whenever: see the module's docstring.
-        self.resource.add_property_deletion_override("Tags")
+        if tags:
+            self.resource.add_property_override(
+                "Tags", [{"Key": name, "Value": value} for name, value in sorted(tags.items())]
+            )
+        else:
+            self.resource.add_property_deletion_override("Tags")
         if self.role:
             wait_for_policy(self.resource, self.role)
         creation.queue(self, self.resource)
@@ -294,7 +306,7 @@ class FeatureStoreGroup(FeatureGroupBase):
         config: dict[str, Any] = {
             "S3StorageConfig": {
                 "S3Uri": bucket.s3_url_for_object(offline.prefix),
-                "KmsKeyId": key.key_arn,
+                "KmsKeyId": (offline.encryption_key or key).key_arn,
             },
             "TableFormat": "Iceberg" if isinstance(offline.table, IcebergTable) else "Glue",
         }

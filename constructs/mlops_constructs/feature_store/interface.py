@@ -21,6 +21,7 @@ from mlops_constructs.common.findings import acknowledge_wildcards
 from mlops_constructs.feature_store import statements
 from mlops_constructs.feature_store.metrics import FeatureGroupMetrics
 from mlops_constructs.feature_store.stores import (
+    InMemoryStore,
     OfflineStore,
     offline_of,
     online_of,
@@ -63,7 +64,8 @@ class FeatureGroupBase(FeatureGroupMetrics):
         feature_group_name: The name.
         feature_group_arn: The ARN; SageMaker's ARNs hold names in lower case.
         stores: Where the records are.
-        encryption_key: The key of both stores; None when an imported group has AWS's own key.
+        encryption_key: The key of both stores, unless the offline store has one of its own; None
+            when an imported group has AWS's own key.
         offline_bucket: The offline store's bucket, if there is one.
     """
 
@@ -118,6 +120,21 @@ class FeatureGroupBase(FeatureGroupMetrics):
         self._allow_online_key(grantee)
         return grant
 
+    def grant_update(self, grantee: iam.IGrantable) -> iam.Grant:
+        """Allow UpdateRecord, which changes single features of a record.
+
+        The service has it for in-memory stores and for the storage type ``Standard_V2`` (botocore,
+        UpdateRecord), which CloudFormation's registry does not have.
+
+        Raises:
+            ValidationError: If the group has no in-memory store.
+        """
+        if not isinstance(online_of(self.stores), InMemoryStore):
+            self._refuse("grant_update", "an in-memory store", "OnlineOnly(InMemoryStore())")
+        grant = statements.allow(grantee, ["sagemaker:UpdateRecord"], self.feature_group_arn)
+        self._allow_online_key(grantee)
+        return grant
+
     def grant_delete(self, grantee: iam.IGrantable) -> iam.Grant:
         """Allow DeleteRecord, soft and hard."""
         grant = statements.allow(grantee, ["sagemaker:DeleteRecord"], self.feature_group_arn)
@@ -143,6 +160,7 @@ class FeatureGroupBase(FeatureGroupMetrics):
     ) -> iam.Grant:
         """Allow reading the history: files, table and, through Athena, SQL.
 
+        DescribeFeatureGroup tells the table's name (`OfflineGroup.from_description`).
         Under Lake Formation the reader also needs SELECT on the table, which only an
         administrator of the data lake can grant.
 
@@ -167,12 +185,14 @@ class FeatureGroupBase(FeatureGroupMetrics):
         acknowledge_wildcards(
             grantee, tables, "The service adds the time of creation to the names of its tables."
         )
-        if self.encryption_key is not None:
-            self.encryption_key.grant(grantee, "kms:Decrypt", "kms:GenerateDataKey")
+        key = offline.encryption_key or self.encryption_key
+        if key is not None:
+            key.grant(grantee, "kms:Decrypt", "kms:GenerateDataKey")
         if athena.results_bucket is not None and athena.results_bucket.encryption_key is not None:
             athena.results_bucket.encryption_key.grant(
                 grantee, "kms:Decrypt", "kms:GenerateDataKey"
             )
+        statements.allow(grantee, ["sagemaker:DescribeFeatureGroup"], self.feature_group_arn)
         workgroup = Stack.of(self).format_arn(
             service="athena", resource="workgroup", resource_name=athena.workgroup
         )

@@ -12,7 +12,7 @@ the code, one per group, is committed, and its diff is what a reviewer reads.
 | up to 100 new features, or another TTL, or other throughput: one of the three | warns; passes |
 | two of these three at once, or more than 100 features | refuses, and says in which order |
 | a feature removed, renamed or retyped | refuses |
-| another name, identifier, event time, description, store, key, role, id or stack | refuses |
+| another name, identifier, event time, description, store, key, role, tag, id, stack | refuses |
 | no lock file | refuses |
 
 The file is written by ``cdk synth -c update-feature-locks=true`` only: once when the group is
@@ -71,6 +71,15 @@ _FIXED = (
     ("OfflineStore", "stores.offline", _NEW_GROUP),
     ("RoleArn", "role", "Put the old role back, and change its policies instead."),
 )
+#: The same for what most groups do not have; lock files without it are as good as ever.
+_FIXED_IF_GIVEN = (
+    (
+        "Tags",
+        "tags",
+        "Put the old tags back: others replace the group. Tag the deployed group with the AddTags "
+        "API, which CloudFormation does not look at.",
+    ),
+)
 
 #: What one update can change, in the order in which to do it.
 _CHANGEABLE = {
@@ -111,12 +120,12 @@ class FeatureLock:
         locked = self._read(problems, missing_is_fine=record)
         if locked is None:
             return []
-        for key, what, instead in _FIXED:
+        for key, what, instead in (*_FIXED, *_FIXED_IF_GIVEN):
             problems.check(
-                state[key] == locked[key],
+                state.get(key) == locked.get(key),
                 what,
-                got=state[key],
-                allowed=f"{locked[key]!r}, as deployed ({self})",
+                got=state.get(key),
+                allowed=f"{locked.get(key)!r}, as deployed ({self})",
                 instead=instead,
             )
         self._check_features(problems, state["Features"], locked["Features"])
@@ -234,6 +243,7 @@ def lock_state(
     ttl = online.pop("TtlDuration", None)
     state: dict[str, Any] = {key: properties.get(key) for key, *_ in _FIXED}
     state |= dict(names) | {"OnlineStore": online or None}
+    state |= {key: properties[key] for key, *_ in _FIXED_IF_GIVEN if properties.get(key)}
     return state | {
         "OfflineStore": properties.get("OfflineStoreConfig"),
         "TtlDuration": ttl,

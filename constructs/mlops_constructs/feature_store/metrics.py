@@ -1,8 +1,17 @@
 """What is seen of a feature group: metrics, alarms, graphs.
 
-Names, units and dimensions: SageMaker developer guide, "Amazon SageMaker Feature Store metrics";
-which units are counted in which mode: "Throughput mode metrics" there. Editions of the guide
-differ: the one of 2023 lists the consumed request units alone.
+Names, units, statistics and dimensions: SageMaker developer guide, "Amazon SageMaker AI metrics in
+Amazon CloudWatch", section "Amazon SageMaker Feature Store metrics" (monitoring-cloudwatch.html);
+which units are counted in which mode: "Throughput modes", section "Throughput mode metrics"
+(feature-store-throughput-mode.html). Editions of the guide differ: the one of 2023 lists the
+consumed request units alone. By group there are metrics of single records only; BatchGetRecord,
+and by the same rule BatchWriteRecord, have the dimension ``OperationName`` alone.
+
+The guide names the namespace for every kind of SageMaker metric but these. It is taken to be
+``AWS/SageMaker``: Datadog, which calls a metric after its namespace
+(``aws.sagemaker.modelbuildingpipeline.…``, ``aws.sagemaker.labelingjobs.…``), lists
+``aws.sagemaker.consumed_read_requests_units``. Where a group has traffic,
+``aws cloudwatch list-metrics --metric-name ConsumedReadRequestsUnits`` tells.
 """
 
 from __future__ import annotations
@@ -18,9 +27,17 @@ from mlops_constructs.feature_store.stores import (
     is_provisioned,
     throughput_config,
 )
-from mlops_constructs.feature_store.types import Operation
+from mlops_constructs.feature_store.types import BatchOperation, Operation
 
-METRIC_NAMESPACE = "AWS/SageMaker/FeatureStore"
+#: See the docstring of this module.
+METRIC_NAMESPACE = "AWS/SageMaker"
+
+#: What consumes units. The guide restricts the operational metrics of batch operations to the
+#: account, and not those of their consumption.
+_CONSUMERS = {
+    "Read": ("GetRecord", "BatchGetRecord"),
+    "Write": ("PutRecord", "DeleteRecord", "BatchWriteRecord"),
+}
 
 
 class FeatureGroupMetrics(Construct):
@@ -107,13 +124,28 @@ class FeatureGroupMetrics(Construct):
             statistic: How values are combined.
             period: Over what time; five minutes by default.
         """
+        return self._metric(metric_name, str(operation), statistic=statistic, period=period)
+
+    def metric_of_batches(
+        self,
+        metric_name: str,
+        *,
+        operation: BatchOperation,
+        statistic: str = "Sum",
+        period: Duration | None = None,
+    ) -> cloudwatch.Metric:
+        """A metric of a batch operation, of all groups of the account and region together.
+
+        Args:
+            metric_name: A name of the developer guide's list of operational metrics.
+            operation: BatchGetRecord or BatchWriteRecord.
+            statistic: How values are combined.
+            period: Over what time; five minutes by default.
+        """
         return cloudwatch.Metric(
             namespace=METRIC_NAMESPACE,
             metric_name=metric_name,
-            dimensions_map={
-                "FeatureGroupName": self.feature_group_name,
-                "OperationName": str(operation),
-            },
+            dimensions_map={"OperationName": str(operation)},
             statistic=statistic,
             period=period,
         )
@@ -165,23 +197,27 @@ class FeatureGroupMetrics(Construct):
     def metric_read_capacity_used(
         self, *, period: Duration | None = None
     ) -> cloudwatch.MathExpression:
-        """Percent of the provisioned read units in use; of a provisioned group only."""
-        return self._used(self.metric_consumed_read_units(period=period), "Read", period)
+        """Percent of the provisioned read units in use, by single and batch reads.
+
+        Of a provisioned group only.
+        """
+        return self._used("Read", period)
 
     def metric_write_capacity_used(
         self, *, period: Duration | None = None
     ) -> cloudwatch.MathExpression:
-        """Percent of the provisioned write units in use; of a provisioned group only."""
-        return self._used(self.metric_consumed_write_units(period=period), "Write", period)
+        """Percent of the provisioned write units in use, by single and batch writes, deletions.
+
+        Of a provisioned group only.
+        """
+        return self._used("Write", period)
 
     def provisioned_units(self, kind: str) -> int | None:
         """Provisioned units a second for ``Read`` or ``Write``; None unless there are some."""
         units = throughput_config(self.stores).get(f"provisioned{kind}CapacityUnits")
         return int(units) if units else None
 
-    def _used(
-        self, consumed: cloudwatch.Metric, kind: str, period: Duration | None
-    ) -> cloudwatch.MathExpression:
+    def _used(self, kind: str, period: Duration | None) -> cloudwatch.MathExpression:
         units = self.provisioned_units(kind)
         if units is None:
             raise ValidationError(
@@ -196,10 +232,37 @@ class FeatureGroupMetrics(Construct):
                     )
                 ],
             )
+        consumed = {
+            f"{operation[0].lower()}{operation[1:]}": self._metric(
+                f"Consumed{kind}CapacityUnits", operation, period=period
+            )
+            for operation in _CONSUMERS[kind]
+        }
+        # A sum leaves out what has no data; `a + b` would have none unless both have some.
+        total = f"SUM([{', '.join(consumed)}])"
         return cloudwatch.MathExpression(
-            expression=f"100 * consumed / PERIOD(consumed) / {units}",
-            using_metrics={"consumed": consumed},
+            expression=f"100 * {total} / PERIOD({next(iter(consumed))}) / {units}",
+            using_metrics=consumed,
             label=f"{kind} capacity used (%)",
+            period=period,
+        )
+
+    def _metric(
+        self,
+        metric_name: str,
+        operation: str,
+        *,
+        statistic: str = "Sum",
+        period: Duration | None = None,
+    ) -> cloudwatch.Metric:
+        return cloudwatch.Metric(
+            namespace=METRIC_NAMESPACE,
+            metric_name=metric_name,
+            dimensions_map={
+                "FeatureGroupName": self.feature_group_name,
+                "OperationName": operation,
+            },
+            statistic=statistic,
             period=period,
         )
 

@@ -20,6 +20,11 @@ from mlops_constructs.feature_store.types import Feature, FeatureType
 from mlops_constructs.rules.feature_group import NAME, RESERVED_NAMES
 
 MOST_FEATURES = 2500
+MOST_TAGS = 50
+
+# botocore's patterns; ``\w`` is every letter and digit there too.
+_TAG_KEY = re.compile(r"[\w\s_.:/=+\-@]{1,128}")
+_TAG_VALUE = re.compile(r"[\w\s_.:/=+\-@]{0,256}")
 
 # CollectionType in botocore; the registry schema has no such property.
 _COLLECTIONS = frozenset({"list", "set", "vector"})
@@ -266,6 +271,32 @@ def check_group_name(problems: Problems, name: str) -> None:
         allowed=_NAME_ALLOWED + ", in lower case",
         instead=f"Write {_nearest(name).lower()!r}.",
     )
+
+
+def check_tags(problems: Problems, tags: Mapping[str, str]) -> None:
+    """Check the tags of a group (botocore, Tag and TagList)."""
+    problems.check(
+        len(tags) <= MOST_TAGS,
+        "tags",
+        got=f"{len(tags)} tags",
+        allowed=f"at most {MOST_TAGS}",
+        instead="Drop some: they cannot be changed later either.",
+    )
+    for key, value in tags.items():
+        problems.check(
+            is_token(key) or (bool(_TAG_KEY.fullmatch(key)) and not key.lower().startswith("aws:")),
+            "tags",
+            got=key,
+            allowed="1 to 128 letters, digits, spaces and _.:/=+-@, not beginning with aws:",
+            instead=f"Write {_nearest(key.removeprefix('aws:'))!r}.",
+        )
+        problems.check(
+            is_token(value) or bool(_TAG_VALUE.fullmatch(value)),
+            f"tags ({key})",
+            got=value,
+            allowed="at most 256 letters, digits, spaces and _.:/=+-@",
+            instead="Shorten it, and leave other characters out.",
+        )
 
 
 def _nearest(name: str) -> str:

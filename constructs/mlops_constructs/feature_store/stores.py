@@ -9,7 +9,8 @@
 
 An in-memory store does not replicate to an offline store and takes no provisioned throughput
 (SageMaker developer guide, "Offline store", "Throughput modes"). Collection types, such as
-vectors, exist in the in-memory tier only and cannot be declared in CloudFormation.
+vectors, exist in the in-memory tier only and cannot be declared in CloudFormation; neither can the
+storage type ``Standard_V2``, which botocore has and the registry schema has not.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
-from aws_cdk import Duration, aws_s3 as s3
+from aws_cdk import Duration, aws_kms as kms, aws_s3 as s3
 
 from mlops_constructs.common.errors import Problems
 from mlops_constructs.common.tokens import is_token
@@ -134,11 +135,13 @@ class OfflineStore:
         bucket: Made when it is left out. It must be in the group's region.
         prefix: Where in the bucket; the service adds account, region and group below it.
         table: The table's format; Iceberg by default.
+        encryption_key: A symmetric key of its own, such as the bucket's; the group's by default.
     """
 
     bucket: s3.IBucket | None = None
     prefix: str = "feature-store"
     table: IcebergTable | GlueTable | OwnGlueTable = field(default_factory=IcebergTable)
+    encryption_key: kms.IKey | None = None
 
 
 @dataclass(frozen=True)

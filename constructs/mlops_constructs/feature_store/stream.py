@@ -58,6 +58,7 @@ from mlops_constructs.common.encryption import allow_logs, ensure_key
 from mlops_constructs.common.errors import Problems
 from mlops_constructs.common.findings import acknowledge
 from mlops_constructs.common.grants import allow_list, allow_objects
+from mlops_constructs.common.lambdas import OLDER_RUNTIME, python_runtime
 from mlops_constructs.common.network import JobNetwork
 from mlops_constructs.common.removal import data_removal_policy
 from mlops_constructs.common.roles import service_role, wait_for_policy
@@ -445,7 +446,7 @@ class FeatureStream(Construct):
             self,
             "Function",
             description=f"Writes a stream to the feature group {self.group.feature_group_name}",
-            runtime=lambda_.Runtime.PYTHON_3_14,
+            runtime=python_runtime(),
             architecture=lambda_.Architecture.ARM_64,
             handler="feature_stream.handler.handle",
             code=lambda_.Code.from_asset(str(_CODE), exclude=["**/__pycache__", "**/*.pyc"]),
@@ -462,6 +463,7 @@ class FeatureStream(Construct):
             **placed,
         )
         reasons = {
+            **OLDER_RUNTIME,
             "NIST.800.53.R5-LambdaConcurrency": "At most one invocation for each shard and "
             "parallel batch runs at a time.",
             "NIST.800.53.R5-LambdaDLQ": "Nobody invokes it asynchronously; the event source "

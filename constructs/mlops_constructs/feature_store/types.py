@@ -43,11 +43,15 @@ class Feature:
 
 
 class Operation(StrEnum):
-    """Runtime operations whose metrics are kept by group.
-
-    BatchGetRecord is not among them: its metrics are per account.
-    """
+    """Runtime operations whose metrics are kept by group; see `BatchOperation` for the others."""
 
     GET_RECORD = "GetRecord"
     PUT_RECORD = "PutRecord"
     DELETE_RECORD = "DeleteRecord"
+
+
+class BatchOperation(StrEnum):
+    """Runtime operations whose metrics are kept for all groups of an account and region."""
+
+    BATCH_GET_RECORD = "BatchGetRecord"
+    BATCH_WRITE_RECORD = "BatchWriteRecord"

@@ -23,6 +23,7 @@ _TYPES: Final[Mapping[str, str]] = {
     "the experiments and models that are tracked there": (
         "SageMaker::MlflowTrackingServer SageMaker::MlflowApp"
     ),
+    "the models and notebooks that were imported into it": "SageMaker::Hub",
     "its objects": (
         "S3::Bucket S3Express::DirectoryBucket S3Tables::TableBucket S3Tables::Table "
         "S3Vectors::VectorBucket S3Vectors::Index S3Outposts::Bucket Lightsail::Bucket"

@@ -8,11 +8,20 @@ from mlops_constructs.monitoring.inputs import (
     DataQuality,
     EndpointCapture,
     ModelQuality,
+    PackageBaselines,
     ProblemType,
     S3Dataset,
     S3Folder,
+    TrainedModel,
 )
-from mlops_constructs.monitoring.schedules import Daily, EveryHours, Hourly
+from mlops_constructs.monitoring.retraining import Retraining
+from mlops_constructs.monitoring.schedules import (
+    Daily,
+    EveryHours,
+    Hourly,
+    Once,
+    OnGroundTruth,
+)
 from mlops_constructs.monitoring.suite import ModelMonitorSuite
 
 __all__ = [
@@ -26,10 +35,15 @@ __all__ = [
     "ModelMonitorSuite",
     "ModelQuality",
     "NativeEngine",
+    "OnGroundTruth",
+    "Once",
     "OpenEngine",
+    "PackageBaselines",
     "ProblemType",
+    "Retraining",
     "S3Dataset",
     "S3Folder",
     "Severity",
+    "TrainedModel",
     "ViolationAlarm",
 ]

@@ -7,12 +7,13 @@ from aws_cdk import aws_iam as iam, aws_kms as kms
 from mlops_constructs.common.grants import allow_read, allow_volume_key, allow_write
 from mlops_constructs.common.network import JobNetwork
 from mlops_constructs.common.roles import allow_image_pull, allow_job_logs, allow_vpc
-from mlops_constructs.monitoring.inputs import S3Folder
+from mlops_constructs.monitoring.inputs import S3Folder, TrainedModel
 
 
 def allow_read_folder(grantee: iam.IGrantable, folder: S3Folder) -> iam.Grant:
     """Read and list what lies below a folder, with the bucket's key if CDK knows it."""
-    return allow_read(grantee, folder.bucket, [f"{folder.prefix}/"])
+    prefix = folder.prefix if isinstance(folder, TrainedModel) else f"{folder.prefix}/"
+    return allow_read(grantee, folder.bucket, [prefix])
 
 
 def allow_write_folder(grantee: iam.IGrantable, folder: S3Folder) -> iam.Grant:

@@ -20,12 +20,19 @@ from mlops_constructs.monitoring.inputs import (
     EndpointCapture,
     ModelQuality,
     Monitor,
+    PackageBaselines,
     ProblemType,
     S3Dataset,
     S3Folder,
     Target,
 )
-from mlops_constructs.monitoring.schedules import Schedule, check_schedule, hours_of
+from mlops_constructs.monitoring.schedules import (
+    Once,
+    OnGroundTruth,
+    Schedule,
+    check_schedule,
+    hours_of,
+)
 
 #: Names of schedules (63) less the longest kind of monitor, "-explainability".
 LONGEST_NAME = 48
@@ -44,6 +51,7 @@ def check_suite(  # noqa: PLR0917  # one caller, the constructor, whose argument
     monitors: Sequence[Monitor],
     schedule: Schedule,
     engine: Engine,
+    baselines: PackageBaselines | None,
 ) -> None:
     """Note what is wrong with the arguments of a suite."""
     check_name(problems, "monitor_name", monitor_name, most=LONGEST_NAME)
@@ -60,6 +68,10 @@ def check_suite(  # noqa: PLR0917  # one caller, the constructor, whose argument
         check_name(problems, "target.endpoint_name", target.endpoint_name)
     check_schedule(problems, schedule)
     _check_monitors(problems, monitors)
+    if isinstance(engine, OpenEngine):
+        _check_open(problems, target, monitors, schedule, baselines)
+    if isinstance(engine, NativeEngine):
+        _check_native(problems, target, monitors, schedule, baselines)
     _check_engine(problems, scope, target, monitors, schedule, engine)
 
 
@@ -93,14 +105,18 @@ def _check_monitors(problems: Problems, monitors: Sequence[Monitor]) -> None:
                 allowed="0 to below 1",
                 instead="Write 0.05 for five points of difference.",
             )
-        for name in ("constraints", "ground_truth", "config"):
+        if isinstance(monitor, AttributionDrift):
+            _check_attribution(problems, monitor)
+        for name in ("constraints", "ground_truth", "config", "model"):
             folder = getattr(monitor, name, None)
             if isinstance(folder, S3Folder):
                 _check_folder(problems, f"{type(monitor).__name__}.{name}", folder)
 
 
 def _check_data_quality(problems: Problems, monitor: DataQuality) -> None:
-    if isinstance(monitor.reference, S3Dataset):
+    if monitor.reference is None:
+        pass  # whether it may be left out depends on the engine
+    elif isinstance(monitor.reference, S3Dataset):
         _check_folder(problems, "DataQuality.reference", monitor.reference)
         unknown = sorted(set(monitor.ignore) - set(monitor.reference.columns))
         problems.check(
@@ -133,6 +149,30 @@ def _check_data_quality(problems: Problems, monitor: DataQuality) -> None:
     )
 
 
+def _check_attribution(problems: Problems, monitor: AttributionDrift) -> None:
+    problems.check(
+        0 < monitor.threshold < 1,
+        "AttributionDrift.threshold",
+        got=monitor.threshold,
+        allowed="above 0, below 1",
+        instead="Write 0.9, the service's own.",
+    )
+    problems.check(
+        0 <= monitor.share_floor < 1,
+        "AttributionDrift.share_floor",
+        got=monitor.share_floor,
+        allowed="0 to below 1",
+        instead="Write 0.05 for five points of the whole attribution.",
+    )
+    problems.check(
+        20 <= monitor.explained_records <= 5000,
+        "AttributionDrift.explained_records",
+        got=monitor.explained_records,
+        allowed="20 to 5000",
+        instead="Write 200: the order of the features needs no more.",
+    )
+
+
 def _check_model_quality(problems: Problems, monitor: ModelQuality) -> None:
     problems.check(
         0 <= monitor.label_delay_hours <= 168,
@@ -154,6 +194,161 @@ def _check_model_quality(problems: Problems, monitor: ModelQuality) -> None:
     )
 
 
+def _check_open(
+    problems: Problems,
+    target: Target,
+    monitors: Sequence[Monitor],
+    schedule: Schedule,
+    baselines: PackageBaselines | None,
+) -> None:
+    labelled = [each for each in monitors if isinstance(each, ModelQuality | BiasDrift)]
+    for monitor in labelled:
+        _check_labels(problems, target, monitor)
+    answers = {
+        (each.inference_attribute, each.probability_attribute, each.probability_threshold)
+        for each in labelled
+    }
+    problems.check(
+        len(answers) <= 1,
+        "monitors",
+        got=sorted(map(str, answers)),
+        allowed="the same attributes and threshold for ModelQuality and BiasDrift",
+        instead="One endpoint has one kind of answer: give both the same.",
+    )
+    if baselines is not None:
+        for folder in baselines.folders:
+            _check_folder(problems, "baselines.folders", folder)
+    else:
+        _check_baselines(problems, monitors)
+    references = {
+        each.reference
+        for each in monitors
+        if isinstance(each, DataQuality | AttributionDrift) and each.reference is not None
+    }
+    problems.check(
+        len(references) <= 1,
+        "AttributionDrift.reference",
+        got="another reference than DataQuality's",
+        allowed="one reference for all monitors of a suite",
+        instead="Leave it out, or make another ModelMonitorSuite.",
+    )
+    if isinstance(schedule, Once):
+        problems.check(
+            schedule.at is not None,
+            "schedule.at",
+            got=None,
+            allowed="a time, with OpenEngine",
+            instead='Write Once(at="2027-03-04T10:00:00").',
+        )
+    if isinstance(schedule, OnGroundTruth):
+        problems.check(
+            len(labelled) == len(monitors) and all(each.ground_truth for each in labelled),
+            "schedule",
+            got="OnGroundTruth() for " + ", ".join(type(each).__name__ for each in monitors),
+            allowed="OnGroundTruth() for ModelQuality and BiasDrift with ground_truth",
+            instead="Make one suite with Hourly() for the others, and one for these.",
+        )
+
+
+def _check_labels(problems: Problems, target: Target, monitor: ModelQuality | BiasDrift) -> None:
+    kind = type(monitor).__name__
+    if isinstance(target, EndpointCapture):
+        problems.check(
+            monitor.ground_truth is not None,
+            f"{kind}.ground_truth",
+            got=None,
+            allowed="a folder with labels, for an endpoint",
+            instead="Write ground_truth=S3Folder(bucket=…, prefix=…).",
+        )
+        return
+    joined = monitor.ground_truth is not None and monitor.event_id_attribute is not None
+    problems.check(
+        monitor.label_attribute is not None or joined,
+        f"{kind}.label_attribute",
+        got=None,
+        allowed="the column with the truth, or ground_truth and event_id_attribute",
+        instead='Write label_attribute="income".',
+    )
+
+
+def _check_baselines(problems: Problems, monitors: Sequence[Monitor]) -> None:
+    has_reference = any(
+        isinstance(each, DataQuality | AttributionDrift) and each.reference for each in monitors
+    )
+    for monitor in monitors:
+        missing = {
+            "DataQuality.reference": isinstance(monitor, DataQuality) and not monitor.reference,
+            "BiasDrift.config": isinstance(monitor, BiasDrift) and monitor.config is None,
+            "AttributionDrift.model": isinstance(monitor, AttributionDrift)
+            and monitor.model is None,
+            "AttributionDrift.reference": isinstance(monitor, AttributionDrift)
+            and not has_reference,
+        }
+        for what, lacks in missing.items():
+            problems.check(
+                not lacks,
+                what,
+                got=None,
+                allowed="a place in S3, or baselines=PackageBaselines(…)",
+                instead="Write baselines=PackageBaselines(model_package_group_name=…, folders=…).",
+            )
+
+
+def _check_native(
+    problems: Problems,
+    target: Target,
+    monitors: Sequence[Monitor],
+    schedule: Schedule,
+    baselines: PackageBaselines | None,
+) -> None:
+    problems.check(
+        baselines is None,
+        "baselines",
+        got="PackageBaselines",
+        allowed="None with NativeEngine, whose job definitions name fixed places",
+        instead="Give each monitor its constraints, or take OpenEngine().",
+    )
+    for monitor in monitors:
+        if isinstance(monitor, ModelQuality | BiasDrift):
+            _need(problems, monitor, "ground_truth")
+        if isinstance(monitor, BiasDrift | AttributionDrift):
+            _need(problems, monitor, "config")
+        if isinstance(monitor, AttributionDrift):
+            _need(problems, monitor, "model_name")
+            problems.check(
+                monitor.threshold == 0.9,  # the service's own
+                "AttributionDrift.threshold",
+                got=monitor.threshold,
+                allowed="0.9, which the service does not let change",
+                instead="Leave it out, or take OpenEngine().",
+            )
+    problems.check(
+        not isinstance(schedule, OnGroundTruth),
+        "schedule",
+        got="OnGroundTruth()",
+        allowed="Hourly(), Daily(…), EveryHours(…) or Once() with NativeEngine",
+        instead="Write Daily(); the service merges what labels are there.",
+    )
+    if isinstance(schedule, Once):
+        problems.check(
+            schedule.at is None,
+            "schedule.at",
+            got=schedule.at,
+            allowed="None with NativeEngine, which runs as soon as the schedule is made",
+            instead="Write Once(hours=24), or take OpenEngine().",
+        )
+
+
+def _need(problems: Problems, monitor: Monitor, name: str) -> None:
+    problems.check(
+        getattr(monitor, name) is not None,
+        f"{type(monitor).__name__}.{name}",
+        got=None,
+        allowed="not left out, with NativeEngine",
+        instead=f"Write {name}=…, or take OpenEngine().",
+    )
+
+
 def _check_engine(  # noqa: PLR0917  # one caller, whose arguments these are
     problems: Problems,
     scope: Construct,
@@ -170,33 +365,6 @@ def _check_engine(  # noqa: PLR0917  # one caller, whose arguments these are
             instead="Leave it out for OpenEngine().",
         )
         return
-    if isinstance(engine, OpenEngine):
-        problems.check(
-            not any(isinstance(each, AttributionDrift) for each in monitors),
-            "monitors",
-            got=["AttributionDrift"],
-            allowed="DataQuality, ModelQuality, BiasDrift with OpenEngine",
-            instead="Take NativeEngine() in an account that has SageMaker Model Monitor.",
-        )
-        labelled = [each for each in monitors if isinstance(each, (ModelQuality, BiasDrift))]
-        problems.check(
-            not labelled or not isinstance(target, S3Dataset),
-            "target",
-            got="S3Dataset",
-            allowed="EndpointCapture, for ModelQuality and BiasDrift with OpenEngine",
-            instead="Monitor the endpoint: labels are joined with what it answered.",
-        )
-        answers = {
-            (each.inference_attribute, each.probability_attribute, each.probability_threshold)
-            for each in labelled
-        }
-        problems.check(
-            len(answers) <= 1,
-            "monitors",
-            got=sorted(map(str, answers)),
-            allowed="the same attributes and threshold for ModelQuality and BiasDrift",
-            instead="One endpoint has one kind of answer: give both the same.",
-        )
     if isinstance(engine, NativeEngine):
         check_region(
             problems,
@@ -221,12 +389,15 @@ def _check_engine(  # noqa: PLR0917  # one caller, whose arguments these are
         instead=f"Write 'ml.{engine.instance_type.removeprefix('ml.')}'.",
     )
     seconds = engine.max_runtime.to_seconds()
-    longest = hours_of(schedule) * 3600 if isinstance(schedule, Schedule) else 3600
+    # A run that nothing follows may take a day, the service's own limit for a job of monitoring.
+    free = isinstance(schedule, Once | OnGroundTruth)
+    hours = 24 if free else hours_of(schedule) if isinstance(schedule, Schedule) else 1
+    longest = hours * 3600
     problems.check(
         60 <= seconds <= longest,
         "engine.max_runtime",
         got=f"{seconds:g} seconds",
-        allowed=f"60 to {longest} seconds, the time between runs",
+        allowed=f"60 to {longest} seconds, {'a day' if free else 'the time between runs'}",
         instead="Write Duration.minutes(30), or run less often.",
     )
 

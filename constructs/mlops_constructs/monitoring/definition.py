@@ -18,10 +18,14 @@ from mlops_constructs.monitoring.inputs import (
     S3Folder,
 )
 from mlops_constructs.monitoring.plan import Plan
-from mlops_constructs.monitoring.schedules import hours_of
+from mlops_constructs.monitoring.schedules import OnGroundTruth, hours_of
 
-#: The pipeline's only parameter: until when a run looks back. Whoever starts it may give a time.
+#: Until when a run looks back. Whoever starts it may give a time.
 TIME_PARAMETER = "ScheduledTime"
+
+#: The parameter for the key of labels that have just arrived, of suites that wait for them.
+LABELS_PARAMETER = "GroundTruthKey"
+_NO_LABELS = "-"
 
 _BASE = "/opt/ml/processing"
 # A shell, because the archive is named after its content.
@@ -52,16 +56,22 @@ def folders_of(monitors: Sequence[Monitor]) -> dict[str, S3Folder]:
     """What the analysis reads besides the monitored data, by its option."""
     folders: dict[str, S3Folder] = {}
     for monitor in monitors:
-        if isinstance(monitor, DataQuality):
+        if isinstance(monitor, DataQuality | AttributionDrift) and monitor.reference is not None:
             folders["--reference"] = monitor.reference
-        if isinstance(monitor, (ModelQuality, BiasDrift)):
+        if isinstance(monitor, DataQuality) and monitor.constraints is not None:
+            folders["--data-constraints"] = monitor.constraints
+        if isinstance(monitor, ModelQuality | BiasDrift) and monitor.ground_truth is not None:
             folders["--ground-truth"] = monitor.ground_truth
         if isinstance(monitor, ModelQuality) and monitor.constraints is not None:
             folders["--quality-constraints"] = monitor.constraints
-        if isinstance(monitor, BiasDrift):
+        if isinstance(monitor, BiasDrift) and monitor.config is not None:
             folders["--bias-config"] = monitor.config
-            if monitor.constraints is not None:
-                folders["--bias-constraints"] = monitor.constraints
+        if isinstance(monitor, BiasDrift) and monitor.constraints is not None:
+            folders["--bias-constraints"] = monitor.constraints
+        if isinstance(monitor, AttributionDrift) and monitor.model is not None:
+            folders["--model"] = monitor.model
+        if isinstance(monitor, AttributionDrift) and monitor.constraints is not None:
+            folders["--attribution-baseline"] = monitor.constraints
     return folders
 
 
@@ -104,14 +114,8 @@ def pipeline_definition(
             "ContainerEntrypoint": _ENTRYPOINT,
             "ContainerArguments": _arguments(plan, monitors, report_uri),
         },
-        "ProcessingInputs": [
-            _input("code", code.s3_object_url),
-            *(
-                _input("reference", monitor.reference.uri)
-                for monitor in monitors
-                if isinstance(monitor, DataQuality)
-            ),
-        ],
+        # Everything else is fetched by the analysis, which reads only what is new.
+        "ProcessingInputs": [_input("code", code.s3_object_url)],
         "ProcessingOutputConfig": {"KmsKeyId": plan.key.key_arn, "Outputs": [output]},
         "NetworkConfig": _network(engine),
         "RoleArn": job_role_arn,
@@ -123,10 +127,16 @@ def pipeline_definition(
         "BackoffRate": 2.0,
         "MaxAttempts": 3,
     }
+    parameters = {TIME_PARAMETER: "now"}
+    if isinstance(plan.schedule, OnGroundTruth):
+        parameters[LABELS_PARAMETER] = _NO_LABELS
     return {
         "Version": "2020-12-01",
         "Metadata": {},
-        "Parameters": [{"Name": TIME_PARAMETER, "Type": "String", "DefaultValue": "now"}],
+        "Parameters": [
+            {"Name": name, "Type": "String", "DefaultValue": value}
+            for name, value in parameters.items()
+        ],
         "Steps": [
             {
                 "Name": "DataQuality",
@@ -145,14 +155,20 @@ def _arguments(plan: Plan, monitors: Sequence[Monitor], report_uri: dict[str, An
         "--hours": str(hours_of(plan.schedule)),
         "--kind": "capture" if isinstance(plan.target, EndpointCapture) else "dataset",
         "--data": plan.data.uri,
-        **{
-            option: f"{_BASE}/input/reference" if option == "--reference" else folder.uri
-            for option, folder in folders_of(monitors).items()
-        },
+        **{option: folder.uri for option, folder in folders_of(monitors).items()},
+        "--pipeline": plan.pipeline_name,
+        "--execution": {"Get": "Execution.PipelineExecutionId"},
+        "--history": f"{plan.reports.uri}/history",
         "--output": f"{_BASE}/output",
         "--report-uri": report_uri,
         "--message": "/opt/ml/output/message",
     }
+    if isinstance(plan.target, EndpointCapture):
+        options["--endpoint"] = plan.target.endpoint_name
+    if plan.baselines is not None:
+        options["--model-package-group"] = plan.baselines.model_package_group_name
+    if isinstance(plan.schedule, OnGroundTruth):
+        options["--labels"] = {"Get": f"Parameters.{LABELS_PARAMETER}"}
     return [word for option in options.items() for word in option] + ["--publish"]
 
 

@@ -4,8 +4,10 @@
 |---|---|---|
 | runs | a scheduled SageMaker pipeline with our analysis | Model Monitor's schedules |
 | open to | everybody | accounts that used Model Monitor before it closed to new customers |
-| monitors | data quality, model quality, bias | all four |
+| monitors | all four | all four |
 | targets | capture, any S3 data set | capture, batch transform capture |
+| schedules | hourly to daily, once, on ground truth | hourly to daily, once |
+| baselines | the served package's, or given | given |
 | violations | count by severity, event with the features | event with the job's exit message |
 | answers to false alarms | rate per run, effect-size floor | distance threshold |
 """
@@ -26,7 +28,8 @@ class _Jobs:
 
     Attributes:
         network: The VPC; without it jobs run in AWS's own network. The VPC needs endpoints for
-            S3, CloudWatch metrics and logs, EventBridge, ECR and KMS, or a way out.
+            S3, CloudWatch metrics and logs, EventBridge, the SageMaker API, ECR and KMS, or a way
+            out.
         instance_type: An ML instance without local storage, which takes no volume key.
         volume_size_gb: 1 to 16,384.
         max_runtime: After that a job is stopped; at most the time between runs.
@@ -40,7 +43,7 @@ class _Jobs:
 
 @dataclass(frozen=True, kw_only=True)
 class OpenEngine(_Jobs):
-    """Our analysis in AWS's scikit-learn container.
+    """Our analysis in AWS's scikit-learn container, or XGBoost's where models are explained.
 
     Attributes:
         image: Another image with Python 3.9 or later, numpy, scipy, pyarrow and boto3.

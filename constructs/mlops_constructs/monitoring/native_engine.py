@@ -33,11 +33,12 @@ from mlops_constructs.monitoring.inputs import (
     EndpointCapture,
     ModelQuality,
     Monitor,
+    S3Dataset,
     S3Folder,
     Target,
 )
 from mlops_constructs.monitoring.plan import Plan
-from mlops_constructs.monitoring.schedules import Schedule, hours_of, native_expression
+from mlops_constructs.monitoring.schedules import Once, Schedule, hours_of, native_expression
 
 _INPUT = "/opt/ml/processing/input/endpoint"
 _OUTPUT = "/opt/ml/processing/output"
@@ -200,14 +201,24 @@ def make_native_monitor(plan: Plan, monitor: Monitor, engine: NativeEngine) -> N
         monitoring_schedule_config={
             "monitoringJobDefinitionName": Fn.select(1, Fn.split("/", definition.ref)),
             "monitoringType": kind.monitoring_type,
-            "scheduleConfig": {"scheduleExpression": native_expression(plan.schedule)},
+            "scheduleConfig": {
+                "scheduleExpression": native_expression(plan.schedule),
+                **_once(plan.schedule),
+            },
         },
     )
     return NativeMonitor(definition=definition, schedule=made, schedule_name=name, role=role)
 
 
+def _once(schedule: Schedule) -> dict[str, str]:
+    """Which hours a single run analyses, which the service wants to know of ``NOW``."""
+    if not isinstance(schedule, Once):
+        return {}
+    return {"dataAnalysisStartTime": f"-PT{schedule.hours}H", "dataAnalysisEndTime": "-PT0H"}
+
+
 def _longest(monitor: Monitor, schedule: Schedule) -> int:
-    hours = hours_of(schedule)
+    hours = 24 if isinstance(schedule, Once) else hours_of(schedule)
     return 1800 if hours == 1 and isinstance(monitor, _HALF_HOUR) else hours * 3600
 
 
@@ -224,8 +235,8 @@ def _app(monitor: Monitor) -> dict[str, Any]:
     match monitor:
         case ModelQuality():
             return {"problemType": str(monitor.problem_type)}
-        case BiasDrift() | AttributionDrift():
-            return {"configUri": f"{monitor.config.uri}/analysis_config.json"}
+        case BiasDrift(config=config) | AttributionDrift(config=config) if config is not None:
+            return {"configUri": f"{config.uri}/analysis_config.json"}
     return {}
 
 
@@ -253,14 +264,24 @@ def _input(target: Target, monitor: Monitor) -> dict[str, Any]:
         job_input = {
             "batchTransformInput": {
                 "dataCapturedDestinationS3Uri": target.uri,
-                "datasetFormat": {"csv": {"header": not target.columns}},
+                "datasetFormat": _format(target),
                 "localPath": _INPUT,
                 **attributes,
             }
         }
-    if isinstance(monitor, ModelQuality | BiasDrift):
+    if isinstance(monitor, ModelQuality | BiasDrift) and monitor.ground_truth is not None:
         job_input["groundTruthS3Input"] = {"s3Uri": monitor.ground_truth.uri}
     return job_input
+
+
+def _format(target: S3Dataset) -> dict[str, Any]:
+    """Parquet is a flag in the registry schema, and a structure in botocore's model."""
+    match target.file_format:
+        case "jsonl":
+            return {"json": {"line": True}}
+        case "parquet":
+            return {"parquet": True}
+    return {"csv": {"header": not target.columns}}
 
 
 def _baseline(monitor: Monitor) -> dict[str, Any] | None:
@@ -310,7 +331,9 @@ def _allow_shadow_endpoint(role: iam.Role, monitor: AttributionDrift) -> None:
             actions=["sagemaker:DescribeModel"],
             resources=[
                 stack.format_arn(
-                    service="sagemaker", resource="model", resource_name=monitor.model_name.lower()
+                    service="sagemaker",
+                    resource="model",
+                    resource_name=(monitor.model_name or "").lower(),
                 )
             ],
         )

@@ -13,7 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from aws_cdk import Stack, aws_iam as iam, aws_sagemaker as sagemaker, aws_scheduler as scheduler
+from aws_cdk import (
+    Stack,
+    aws_events as events,
+    aws_iam as iam,
+    aws_sagemaker as sagemaker,
+    aws_scheduler as scheduler,
+)
 
 from mlops_constructs.common.bundles import CodeBundle, code_bundle
 from mlops_constructs.common.findings import acknowledge_wildcards
@@ -27,15 +33,25 @@ from mlops_constructs.common.roles import (
 from mlops_constructs.monitoring import access
 from mlops_constructs.monitoring.analysis.publish import EVENT_SOURCE, NAMESPACE
 from mlops_constructs.monitoring.definition import (
+    LABELS_PARAMETER,
     TIME_PARAMETER,
     folders_of,
     metric_type,
     pipeline_definition,
 )
 from mlops_constructs.monitoring.engines import OpenEngine
-from mlops_constructs.monitoring.inputs import BiasDrift, DataQuality, ModelQuality, Monitor
+from mlops_constructs.monitoring.inputs import (
+    AttributionDrift,
+    BiasDrift,
+    DataQuality,
+    EndpointCapture,
+    ModelQuality,
+    Monitor,
+    PackageBaselines,
+    S3Folder,
+)
 from mlops_constructs.monitoring.plan import Plan
-from mlops_constructs.monitoring.schedules import scheduler_expression
+from mlops_constructs.monitoring.schedules import OnGroundTruth, scheduler_expression
 
 _ANALYSIS = Path(__file__).parent / "analysis"
 
@@ -48,28 +64,42 @@ class OpenMonitor:
         pipeline: The pipeline's L1.
         pipeline_name: Its name.
         pipeline_arn: Its ARN.
-        schedule: What starts it.
+        schedule: What starts it; None when labels do.
+        arrivals: The rules by which labels start it.
         role: The role of the analysis.
     """
 
     pipeline: sagemaker.CfnPipeline
     pipeline_name: str
     pipeline_arn: str
-    schedule: scheduler.CfnSchedule
+    schedule: scheduler.CfnSchedule | None
+    arrivals: Sequence[events.CfnRule]
     role: iam.Role
 
 
 def make_open_monitor(plan: Plan, monitors: Sequence[Monitor], engine: OpenEngine) -> OpenMonitor:
     """Make pipeline, roles and schedule below the suite."""
     scope, stack = plan.scope, Stack.of(plan.scope)
-    name = f"{plan.monitor_name}-data-quality"
-    image = engine.image or framework_image(scope, "sklearn", "1.4-2")
+    name = plan.pipeline_name
+    # A model is explained by its own code, with the libraries that it is served with.
+    explains = any(isinstance(monitor, AttributionDrift) for monitor in monitors)
+    image = engine.image or (
+        framework_image(scope, "xgboost")
+        if explains
+        else framework_image(scope, "sklearn", "1.4-2")
+    )
     code = _bundle(plan, monitors)
     role = sagemaker_role(scope, "Role", description=f"Analyses data for {plan.monitor_name}")
     access.allow_job(
         role, key=plan.key, repository_arn=image.repository_arn, network=engine.network
     )
+    arn = stack.format_arn(service="sagemaker", resource="pipeline", resource_name=name)
     _allow_analysis(role, plan, monitors, code)
+    role.add_to_policy(
+        iam.PolicyStatement(actions=["sagemaker:ListPipelineExecutions"], resources=[arn])
+    )
+    if plan.baselines is not None:
+        _allow_baselines(role, plan, plan.baselines)
     pipeline_role = _pipeline_role(plan, name, role)
     pipeline = sagemaker.CfnPipeline(
         scope,
@@ -88,12 +118,13 @@ def make_open_monitor(plan: Plan, monitors: Sequence[Monitor], engine: OpenEngin
     )
     wait_for_policy(pipeline, pipeline_role)
     wait_for_policy(pipeline, role)
-    arn = stack.format_arn(service="sagemaker", resource="pipeline", resource_name=name)
+    waits = isinstance(plan.schedule, OnGroundTruth)
     return OpenMonitor(
         pipeline=pipeline,
         pipeline_name=name,
         pipeline_arn=arn,
-        schedule=_schedule(plan, pipeline, name, arn),
+        schedule=None if waits else _schedule(plan, pipeline, name, arn),
+        arrivals=_arrivals(plan, monitors, pipeline, name, arn) if waits else [],
         role=role,
     )
 
@@ -106,7 +137,7 @@ def _bundle(plan: Plan, monitors: Sequence[Monitor]) -> CodeBundle:
                 "false_alarm_rate": monitor.false_alarm_rate,
                 "drift_floor": monitor.drift_floor,
                 "missing_values": list(monitor.missing_values),
-                "columns": list(monitor.reference.columns),
+                "columns": list(monitor.reference.columns) if monitor.reference else [],
                 "capture_columns": list(monitor.capture_columns),
                 "ignore": list(monitor.ignore),
             }
@@ -125,6 +156,25 @@ def _bundle(plan: Plan, monitors: Sequence[Monitor]) -> CodeBundle:
             }
         if isinstance(monitor, BiasDrift):
             settings["bias_tolerance"] = monitor.tolerance
+        if isinstance(monitor, ModelQuality | BiasDrift):
+            settings |= {
+                name: value
+                for name in ("label_attribute", "event_id_attribute")
+                if (value := getattr(monitor, name)) is not None
+            }
+        if isinstance(monitor, AttributionDrift):
+            settings |= {
+                "attribution_threshold": monitor.threshold,
+                "attribution_floor": monitor.share_floor,
+                "attribution_rows": monitor.explained_records,
+            }
+            settings |= {
+                name: value
+                for name in ("inference_attribute", "probability_attribute")
+                if (value := getattr(monitor, name)) is not None
+            }
+            if monitor.reference is not None:
+                settings["columns"] = list(monitor.reference.columns)
     files = {f"analysis/{path.name}": path for path in sorted(_ANALYSIS.glob("*.py"))}
     with tempfile.TemporaryDirectory(prefix="mlops-constructs-") as folder:
         path = Path(folder, "settings.json")
@@ -140,6 +190,9 @@ def _allow_analysis(
     for folder in folders_of(monitors).values():
         access.allow_read_folder(role, folder)
     access.allow_write_folder(role, plan.reports)
+    access.allow_read_folder(  # what earlier runs measured
+        role, S3Folder(bucket=plan.reports.bucket, prefix=f"{plan.reports.prefix}/history")
+    )
     code.grant_read(role)
     acknowledge_wildcards(
         role,
@@ -154,6 +207,35 @@ def _allow_analysis(
             conditions={"StringEquals": {"events:source": EVENT_SOURCE}},
         )
     )
+
+
+def _allow_baselines(role: iam.Role, plan: Plan, baselines: PackageBaselines) -> None:
+    """Ask which package is served, and read its files."""
+    for folder in baselines.folders:
+        access.allow_read_folder(role, folder)
+    # SageMaker lower-cases names inside ARNs.
+    group = baselines.model_package_group_name.lower()
+    allowed = {
+        "DescribeModelPackage": ("model-package", f"{group}/*"),
+        "ListModelPackages": ("model-package-group", group),
+    }
+    if isinstance(plan.target, EndpointCapture):
+        endpoint = plan.target.endpoint_name.lower()
+        allowed |= {
+            "DescribeEndpoint": ("endpoint", endpoint),
+            "DescribeEndpointConfig": ("endpoint-config", "*"),
+            "DescribeModel": ("model", "*"),
+        }
+    stack = Stack.of(role)
+    for action, (resource, name) in allowed.items():
+        arn = stack.format_arn(service="sagemaker", resource=resource, resource_name=name)
+        role.add_to_policy(iam.PolicyStatement(actions=[f"sagemaker:{action}"], resources=[arn]))
+        acknowledge_wildcards(
+            role,
+            [arn],
+            "CloudFormation names models and configurations, the registry its versions; which of "
+            "them is served is what is asked.",
+        )
 
 
 def _pipeline_role(plan: Plan, name: str, job_role: iam.Role) -> iam.Role:
@@ -182,6 +264,54 @@ def _pipeline_role(plan: Plan, name: str, job_role: iam.Role) -> iam.Role:
         )
     )
     return role
+
+
+def _arrivals(
+    plan: Plan,
+    monitors: Sequence[Monitor],
+    pipeline: sagemaker.CfnPipeline,
+    name: str,
+    arn: str,
+) -> list[events.CfnRule]:
+    role = service_role(
+        plan.scope,
+        "ArrivalRole",
+        description=f"Starts the pipeline {name} when labels arrive",
+        service="events.amazonaws.com",
+    )
+    role.add_to_policy(
+        iam.PolicyStatement(actions=["sagemaker:StartPipelineExecution"], resources=[arn])
+    )
+    folder = folders_of(monitors)["--ground-truth"]
+    rule = events.CfnRule(
+        plan.scope,
+        "Arrival",
+        description=f"Ground truth for {plan.monitor_name}",
+        event_pattern={
+            "source": ["aws.s3"],
+            "detail-type": ["Object Created"],
+            "detail": {
+                "bucket": {"name": [folder.bucket.bucket_name]},
+                "object": {"key": [{"prefix": f"{folder.prefix}/"}]},
+            },
+        },
+        targets=[
+            {
+                "id": "Pipeline",
+                "arn": arn,
+                "roleArn": role.role_arn,
+                "sageMakerPipelineParameters": {
+                    "pipelineParameterList": [
+                        {"name": TIME_PARAMETER, "value": "$.time"},
+                        {"name": LABELS_PARAMETER, "value": "$.detail.object.key"},
+                    ]
+                },
+            }
+        ],
+    )
+    wait_for_policy(rule, role)
+    rule.add_resource_dependency(pipeline)
+    return [rule]
 
 
 def _schedule(

@@ -7,7 +7,12 @@ from dataclasses import dataclass
 from aws_cdk import aws_kms as kms
 from constructs import Construct
 
-from mlops_constructs.monitoring.inputs import EndpointCapture, S3Folder, Target
+from mlops_constructs.monitoring.inputs import (
+    EndpointCapture,
+    PackageBaselines,
+    S3Folder,
+    Target,
+)
 from mlops_constructs.monitoring.schedules import Schedule
 
 
@@ -22,6 +27,7 @@ class Plan:
         schedule: When.
         reports: Where the results go.
         key: The key of volumes and results.
+        baselines: Where baselines come from, besides the monitors' own.
     """
 
     scope: Construct
@@ -30,6 +36,12 @@ class Plan:
     schedule: Schedule
     reports: S3Folder
     key: kms.IKey
+    baselines: PackageBaselines | None = None
+
+    @property
+    def pipeline_name(self) -> str:
+        """Of the open engine's pipeline; it runs all monitors, whatever the name says."""
+        return f"{self.monitor_name}-data-quality"
 
     @property
     def data(self) -> S3Folder:

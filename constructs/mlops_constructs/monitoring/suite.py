@@ -2,10 +2,13 @@
 
 What it makes with the default engine: a schedule that starts a pipeline which compares the last
 hours of data with a reference; results in S3 in the layouts of SageMaker Model Monitor and as a
-page; metrics, an alarm per severity, one for runs without an answer, a topic that they tell, and an
-event per run that rules can answer, such as by training anew::
+page; metrics, an alarm per severity, one for runs without an answer, one that sums them up, a topic
+that they tell, and an event per run that rules can answer, such as by training anew::
 
-    training.on_event("OnDrift", event_pattern=monitor.violation_pattern())
+    monitor.retrain("Retrain", pipeline_name=training.pipeline_name, most_per_week=2)
+
+Runs take turns: a run that begins while an earlier one is under way waits for it, and each window
+of time is read by one run.
 
 SageMaker Model Monitor and Clarify take no new customers since 2026; `NativeEngine` is for accounts
 that have them.
@@ -42,14 +45,17 @@ from mlops_constructs.monitoring.alarms import (
 )
 from mlops_constructs.monitoring.analysis.publish import EVENT_SOURCE, EVENT_TYPE, NAMESPACE
 from mlops_constructs.monitoring.checks import check_suite
+from mlops_constructs.monitoring.dashboard import widgets_of
 from mlops_constructs.monitoring.definition import METRIC_TYPES
 from mlops_constructs.monitoring.engines import Engine, NativeEngine, OpenEngine
 from mlops_constructs.monitoring.inputs import (
+    AttributionDrift,
     BiasDrift,
     DataQuality,
     EndpointCapture,
     ModelQuality,
     Monitor,
+    PackageBaselines,
     S3Folder,
     Target,
 )
@@ -61,9 +67,15 @@ from mlops_constructs.monitoring.native_engine import (
 )
 from mlops_constructs.monitoring.open_engine import OpenMonitor, make_open_monitor
 from mlops_constructs.monitoring.plan import Plan
-from mlops_constructs.monitoring.schedules import Hourly, Schedule, hours_of
+from mlops_constructs.monitoring.retraining import Retraining
+from mlops_constructs.monitoring.schedules import Hourly, Schedule, hours_between
 
-_CALLED = {DataQuality: "data quality", ModelQuality: "model quality", BiasDrift: "bias"}
+_CALLED = {
+    DataQuality: "data quality",
+    ModelQuality: "model quality",
+    BiasDrift: "bias",
+    AttributionDrift: "attributions",
+}
 
 
 class ModelMonitorSuite(Construct):
@@ -81,6 +93,9 @@ class ModelMonitorSuite(Construct):
             has no such metric.
         model_alarms: The same for the other monitors, by kind of monitor and severity.
         run_alarm: Fires when a run gave no answer; None with the native engine.
+        empty_alarm: Fires when a run found no data; None unless asked for.
+        model_alarm: Is in alarm while any of the others is, the state of the model at a glance. It
+            tells nobody, because the others do. None with the native engine.
 
     Example:
         monitor = ModelMonitorSuite(
@@ -107,6 +122,8 @@ class ModelMonitorSuite(Construct):
         encryption_key: kms.IKey | None = None,
         topic: sns.ITopic | None = None,
         violation_alarms: Mapping[Severity, ViolationAlarm] | None = None,
+        baselines: PackageBaselines | None = None,
+        alarm_when_empty: bool = False,
         destroy_data: bool = False,
     ) -> None:
         """Make the monitors.
@@ -116,7 +133,7 @@ class ModelMonitorSuite(Construct):
             construct_id: The id.
             monitor_name: At most 48 lower-case letters, digits and inner hyphens.
             target: An endpoint with data capture, or files in S3.
-            monitors: At most one of each kind; the open engine has no `AttributionDrift`.
+            monitors: At most one of each kind.
             schedule: `Hourly` by default; a run looks at the time since the run before.
             engine: `OpenEngine` by default.
             reports: Where results go; a bucket is made when left out. The folder of each run is
@@ -124,6 +141,9 @@ class ModelMonitorSuite(Construct):
             encryption_key: Made when left out.
             topic: Made when left out.
             violation_alarms: By severity; one violation of either in one run by default.
+            baselines: Where reference, constraints and model come from, if from the model package
+                that is served.
+            alarm_when_empty: Whether a run that found no data alarms. Open engine only.
             destroy_data: Whether deleting the stack deletes a bucket and key made here. Needs
                 `allow_data_destruction`.
 
@@ -136,8 +156,16 @@ class ModelMonitorSuite(Construct):
         if violation_alarms is None:
             violation_alarms = {severity: ViolationAlarm() for severity in Severity}
         problems = Problems(self)
-        check_suite(problems, self, monitor_name, target, monitors, schedule, engine)
-        check_alarms(problems, violation_alarms)
+        check_suite(problems, self, monitor_name, target, monitors, schedule, engine, baselines)
+        hours = hours_between(schedule) if isinstance(schedule, Schedule) else 1
+        check_alarms(problems, violation_alarms, hours=hours)
+        problems.check(
+            not alarm_when_empty or isinstance(engine, OpenEngine),
+            "alarm_when_empty",
+            got=True,
+            allowed="False with NativeEngine, which counts no records",
+            instead="Watch the endpoint's Invocations, or take OpenEngine().",
+        )
         removal_policy = data_removal_policy(self, problems, destroy_data)
         problems.raise_if_any()
 
@@ -160,12 +188,16 @@ class ModelMonitorSuite(Construct):
             schedule=schedule,
             reports=self.reports,
             key=self.encryption_key,
+            baselines=baselines,
         )
+        self.monitors = tuple(type(monitor) for monitor in monitors)
         self.open_monitor: OpenMonitor | None = None
         self.native_monitors: dict[type[Monitor], NativeMonitor] = {}
         self.violation_alarms: dict[Severity, cloudwatch.Alarm] = {}
         self.model_alarms: dict[tuple[type[Monitor], Severity], cloudwatch.Alarm] = {}
         self.run_alarm: cloudwatch.Alarm | None = None
+        self.empty_alarm: cloudwatch.Alarm | None = None
+        self.model_alarm: cloudwatch.CompositeAlarm | None = None
         if isinstance(engine, NativeEngine):
             self.native_monitors = {
                 type(monitor): make_native_monitor(plan, monitor, engine) for monitor in monitors
@@ -173,11 +205,15 @@ class ModelMonitorSuite(Construct):
         else:
             self.open_monitor = make_open_monitor(plan, monitors, engine)
             self._alarms(
-                self.open_monitor, monitors, violation_alarms, Duration.hours(hours_of(schedule))
+                self.open_monitor, violation_alarms, Duration.hours(hours), alarm_when_empty
             )
 
-    def violation_pattern(self) -> events.EventPattern:
+    def violation_pattern(self, severity: Severity | None = None) -> events.EventPattern:
         """The pattern of the event that a run with violations causes.
+
+        Args:
+            severity: Only if there is a violation of this severity; the native engine's event has
+                none.
 
         The open engine's event says in ``detail`` how many (``violations``), in which
         ``features``, and where the ``report`` is. The native engine's is the job's own: that its
@@ -188,8 +224,14 @@ class ModelMonitorSuite(Construct):
             return events.EventPattern(
                 source=[EVENT_SOURCE],
                 detail_type=[EVENT_TYPE],
-                detail={"monitor": [self.monitor_name], "status": ["CompletedWithViolations"]},
+                detail={
+                    "monitor": [self.monitor_name],
+                    "status": ["CompletedWithViolations"],
+                    **({str(severity): [{"numeric": [">", 0]}]} if severity else {}),
+                },
             )
+        if severity is not None:
+            self._refuse("violation_pattern(severity)", "Leave the severity out.")
         stack = Stack.of(self)
         return events.EventPattern(
             source=["aws.sagemaker"],
@@ -222,6 +264,68 @@ class ModelMonitorSuite(Construct):
             description=f"Violations seen by the monitor {self.monitor_name}",
             event_pattern=self.violation_pattern(),
             targets=None if target is None else [target],
+        )
+
+    def retrain(
+        self,
+        construct_id: str,
+        *,
+        pipeline_name: str,
+        parameters: Mapping[str, str] | None = None,
+        severity: Severity | None = None,
+        cool_down: Duration | None = None,
+        most_per_week: int = 3,
+        approval: Duration | None = None,
+    ) -> Retraining:
+        """Answer violations by starting a pipeline, such as the one that trained the model.
+
+        Args:
+            construct_id: The id of what is made below the suite.
+            pipeline_name: The pipeline.
+            parameters: Its parameters; ``$.detail.features`` and other paths are read from the
+                event (`analysis.publish` lists what it holds).
+            severity: Only if the run has a violation of this severity; any by default.
+            cool_down: For how long after a start nothing more is started: an hour to 7 days, one
+                day by default.
+            most_per_week: How many starts in seven days, 1 to 50.
+            approval: For how long a person is asked before each start, an hour to 30 days; nobody
+                is asked when left out.
+
+        Raises:
+            ValidationError: With what is out of range, and with the native engine for paths into
+                an event that is not its own.
+        """
+        return Retraining(
+            self,
+            construct_id,
+            pattern=self.violation_pattern(severity),
+            monitor_name=self.monitor_name,
+            pipeline_name=pipeline_name,
+            parameters=parameters or {},
+            cool_down=cool_down or Duration.days(1),
+            most_per_week=most_per_week,
+            approval=approval,
+            topic=self.topic,
+            encryption_key=self.encryption_key,
+            event_is_ours=self.open_monitor is not None,
+        )
+
+    def widgets(self, *, width: int = 12) -> list[cloudwatch.IWidget]:
+        """What a dashboard shows of the model: violations, drift, quality, volume, alarms.
+
+        Args:
+            width: Of each, up to 24.
+        """
+        return widgets_of(self, width=width)
+
+    def add_dashboard(self, construct_id: str, *, name: str) -> cloudwatch.Dashboard:
+        """A dashboard with all `widgets`."""
+        made = self.widgets()
+        return cloudwatch.Dashboard(
+            self,
+            construct_id,
+            dashboard_name=name,
+            widgets=[made[at : at + 2] for at in range(0, len(made), 2)],
         )
 
     def grant_start(self, grantee: iam.IGrantable) -> iam.Grant:
@@ -293,13 +397,23 @@ class ModelMonitorSuite(Construct):
             period=period,
         )
 
-    def metric_records(self, *, period: Duration | None = None) -> cloudwatch.Metric:
+    def metric_records(
+        self, *, monitor: type[Monitor] = DataQuality, period: Duration | None = None
+    ) -> cloudwatch.Metric:
         """Number of records that were analysed."""
-        return self.metric("Records", statistic="Sum", period=period)
+        return self.metric("Records", monitor=monitor, statistic="Sum", period=period)
 
-    def metric_run_failed(self, *, period: Duration | None = None) -> cloudwatch.Metric:
+    def metric_run_failed(
+        self, *, monitor: type[Monitor] = DataQuality, period: Duration | None = None
+    ) -> cloudwatch.Metric:
         """1 for a run without an answer, else 0."""
-        return self.metric("RunFailed", period=period)
+        return self.metric("RunFailed", monitor=monitor, period=period)
+
+    def metric_coverage(
+        self, *, monitor: type[Monitor] = ModelQuality, period: Duration | None = None
+    ) -> cloudwatch.Metric:
+        """The share of predictions whose truth is known, 0 to 1."""
+        return self.metric("Coverage", monitor=monitor, statistic="Average", period=period)
 
     def metric_measure(
         self, name: str, *, monitor: type[Monitor] = ModelQuality, period: Duration | None = None
@@ -342,11 +456,11 @@ class ModelMonitorSuite(Construct):
     def _alarms(
         self,
         made: OpenMonitor,
-        monitors: Sequence[Monitor],
         violation_alarms: Mapping[Severity, ViolationAlarm],
         period: Duration,
+        alarm_when_empty: bool,
     ) -> None:
-        for kind in map(type, monitors):
+        for kind in self.monitors:
             for severity, wanted in violation_alarms.items():
                 alarm = make_alarm(
                     self,
@@ -357,7 +471,8 @@ class ModelMonitorSuite(Construct):
                     f"Reports: {self.reports.uri}",
                     metric=self.metric_violations(severity, monitor=kind, period=period),
                     threshold=wanted.at_least,
-                    runs=wanted.consecutive_runs,
+                    runs=wanted.runs,
+                    of_last=wanted.of_last,
                     topic=self.topic,
                 )
                 if kind is DataQuality:
@@ -370,8 +485,32 @@ class ModelMonitorSuite(Construct):
             description=f"{self.monitor_name}: a run of {made.pipeline_name} gave no answer",
             metric=failed_executions(made.pipeline_name, period),
             threshold=1,
-            runs=1,
             topic=self.topic,
+        )
+        if alarm_when_empty:
+            self.empty_alarm = make_alarm(
+                self,
+                "EmptyAlarm",
+                description=f"{self.monitor_name}: a run found no data",
+                metric=self.metric_records(monitor=self.monitors[0], period=period),
+                threshold=1,
+                below=True,
+                topic=self.topic,
+            )
+        alarms = [
+            *self.violation_alarms.values(),
+            *self.model_alarms.values(),
+            self.run_alarm,
+            *([self.empty_alarm] if self.empty_alarm is not None else []),
+        ]
+        self.model_alarm = cloudwatch.CompositeAlarm(
+            self,
+            "ModelAlarm",
+            # CDK would put a hash of its own into the name.
+            composite_alarm_name=f"{self.monitor_name}-model",
+            alarm_description=f"{self.monitor_name}: something is wrong with model or data",
+            alarm_rule=cloudwatch.AlarmRule.any_of(*alarms),
+            actions_enabled=False,
         )
 
     def _refuse(self, method: str, instead: str) -> NoReturn:

@@ -13,7 +13,7 @@ from mlops_constructs.access.patterns import matches
 from mlops_constructs.access.roles import Kind, Role, roles_of
 from mlops_constructs.reach import services
 from mlops_constructs.reach.paths import Network, Place
-from mlops_constructs.reach.services import Endpoint, endpoints_of
+from mlops_constructs.reach.services import Endpoint, endpoints_of, no_endpoint
 
 _VPC_SUBNETS: Final = "sagemaker:VpcSubnets"
 _VPC_GROUPS: Final = "sagemaker:VpcSecurityGroupIds"
@@ -99,9 +99,14 @@ class Proof:
         return [route for route in self.routes if route.severity == "error"]
 
 
-def prove(estate: Estate) -> Proof:
-    """Follow every call of personas and jobs to the endpoint that carries it."""
-    network = Network(estate)
+def prove(estate: Estate, *, fips: bool = False) -> Proof:
+    """Follow every call of personas and jobs to the endpoint that carries it.
+
+    Args:
+        estate: The templates.
+        fips: Whether the callers' SDKs use FIPS endpoints (``AWS_USE_FIPS_ENDPOINT=true``).
+    """
+    network = Network(estate, fips=fips)
     roles = roles_of(estate, Kind.PERSONA, Kind.JOB)
     places = {role.arn: _places(estate, role, roles) for role in roles}
     needs = [need for role in roles for place in places[role.arn] for need in _of(role, place)]
@@ -115,9 +120,16 @@ def prove(estate: Estate) -> Proof:
         unused=[
             f"{item.label} ({item.properties.get('ServiceName')})"
             for item in network.endpoints
-            if item.label not in used
+            if item.label not in used and not _is_twin(item, network)
         ],
     )
+
+
+def _is_twin(item: Item, network: Network) -> bool:
+    """Whether an endpoint with or without FIPS stands beside the other kind of its service."""
+    name = str(item.properties.get("ServiceName"))
+    other = name.removesuffix("-fips") if name.endswith("-fips") else f"{name}-fips"
+    return any(twin.properties.get("ServiceName") == other for twin in network.endpoints)
 
 
 # --- who calls what -----------------------------------------------------------------------------
@@ -322,12 +334,11 @@ def _route(estate: Estate, network: Network, need: Need) -> Route:
     if need.endpoint is None:
         if internet:
             return found(internet, "ok")
-        service = need.action.partition(":")[0]
-        return found("", "error", f"AWS has no VPC endpoint for {service}: take the action away")
+        return found("", "error", f"{no_endpoint(need.action)}: take the action away")
     why: list[str] = []
     for item in network.candidates(need.endpoint, need.place):
         obstacles = list(network.obstacles(item, need.place))
-        if not obstacles and not network.lets_through(item, _request(estate, need)):
+        if not obstacles and not network.lets_through(item, _request(estate, need, item)):
             obstacles = ["its policy does not let the call through"]
         if not obstacles:
             return found(item.label, "ok")
@@ -338,6 +349,14 @@ def _route(estate: Estate, network: Network, need: Need) -> Route:
         return found("", "error", f"an endpoint is there, but {' and '.join(why)}")
     if not network.is_known(need.place):
         return found("", "unknown", "its VPC is in none of these templates: give its template, too")
+    profiles = network.profiles(need.place)
+    if profiles:
+        return found(
+            "",
+            "unknown",
+            f"{', '.join(profiles)} may share it, whose endpoints are in none of these templates: "
+            "give the central network's template, too",
+        )
     name = need.endpoint.service_name(estate.region)
     return found("", "error", f"no route: {_advice(need.endpoint, name)}")
 
@@ -350,14 +369,30 @@ def _advice(endpoint: Endpoint, name: str) -> str:
     return f"add the endpoint {name}, or NetworkFeature.{endpoint.feature} to the network"
 
 
-def _request(estate: Estate, need: Need) -> Request:
-    """The call as the endpoint's policy sees it."""
+def _request(estate: Estate, need: Need, endpoint: Item) -> Request:
+    """The call as the endpoint's policy sees it.
+
+    No template says which organization an account is in: the one that the policy names.
+    """
     foreign = need.arn == _ECR
+    context = {"aws:ResourceAccount": "999999999999" if foreign else estate.account}
+    for organization in [] if foreign else _organizations(endpoint):
+        context |= {"aws:PrincipalOrgID": organization, "aws:ResourceOrgID": organization}
     return Request(
         need.arn,
         need.action,
         need.resource.format(partition=estate.partition, region=estate.region)
         if foreign
         else need.resource,
-        {"aws:ResourceAccount": "999999999999" if foreign else estate.account},
+        context,
     )
+
+
+def _organizations(endpoint: Item) -> list[str]:
+    policy = endpoint.properties.get("PolicyDocument")
+    return [
+        str(value)
+        for statement in listed(policy.get("Statement") if isinstance(policy, dict) else None)
+        for keys in statement.get("Condition", {}).values()
+        for value in listed(keys.get("aws:PrincipalOrgID"))
+    ]

@@ -21,12 +21,18 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "routes are missing, 2 a file cannot be read."
     )
     declare_inputs(parser, formats=FORMATS, default="text")
+    parser.add_argument(
+        "--fips", action="store_true", help="callers have AWS_USE_FIPS_ENDPOINT=true"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the routes, and return the exit status."""
     try:
-        proofs = [prove(e) for e in read_estates(*arguments.files, region=arguments.region)]
+        proofs = [
+            prove(estate, fips=arguments.fips)
+            for estate in read_estates(*arguments.files, region=arguments.region)
+        ]
     except (PolicyError, TemplateError) as error:
         print(f"mlops-constructs: {error}", file=sys.stderr)
         return 2

@@ -1,9 +1,10 @@
 """Paths of packets inside a VPC, as far as templates tell them.
 
 A call reaches an interface endpoint if the endpoint is in the same VPC, has private DNS, and both
-security groups let HTTPS through; a gateway endpoint if the subnet's route table leads to it and
-the caller's group lets HTTPS out. A route to the internet (NAT or internet gateway, transit
-gateway) leads to every API.
+security groups let HTTPS through; or if a Route 53 Profile takes the endpoint's DNS to the VPC, and
+the route tables lead there by a transit gateway. It reaches a gateway endpoint if the subnet's
+route table leads to it and the caller's group lets HTTPS out. A route to the internet (NAT or
+internet gateway, transit gateway) leads to every API.
 
 Source: AWS PrivateLink guide, "Access an AWS service using an interface VPC endpoint" and
 "Gateway endpoints".
@@ -45,10 +46,12 @@ class Network:
 
     Args:
         estate: The templates.
+        fips: Whether callers use FIPS endpoints.
     """
 
-    def __init__(self, estate: Estate) -> None:
+    def __init__(self, estate: Estate, *, fips: bool = False) -> None:
         self._estate = estate
+        self._fips = fips
         self.endpoints = list(estate.of_type("AWS::EC2::VPCEndpoint"))
         self._vpc_of = {
             estate.ref(item): str(item.properties.get("VpcId"))
@@ -80,14 +83,46 @@ class Network:
         return None if None in ways or not ways else ", ".join(sorted(way for way in ways if way))
 
     def candidates(self, endpoint: Endpoint, place: Place) -> list[Item]:
-        """The endpoints in the place's VPC that serve an endpoint service."""
-        names = endpoint.names(self._estate.region)
-        vpcs = {self._vpc_of[subnet] for subnet in place.subnets if subnet in self._vpc_of}
+        """The endpoints in the place's VPC, or shared with it, that serve an endpoint service."""
+        names = endpoint.names(self._estate.region, fips=self._fips)
+        vpcs = self._vpcs(place)
+        shared = self._shared_with(vpcs)
         return [
             item
             for item in self.endpoints
             if item.properties.get("ServiceName") in names
-            and (not vpcs or str(item.properties.get("VpcId")) in vpcs)
+            and (not vpcs or str(item.properties.get("VpcId")) in vpcs or item in shared)
+        ]
+
+    def profiles(self, place: Place) -> list[str]:
+        """The Route 53 Profiles of the place's VPC that are in none of the templates."""
+        known = {
+            f"{self._estate.ref(item)}.Id"
+            for item in self._estate.of_type("AWS::Route53Profiles::Profile")
+        }
+        return sorted(self._profiles(self._vpcs(place)) - known)
+
+    def _vpcs(self, place: Place) -> set[str]:
+        return {self._vpc_of[subnet] for subnet in place.subnets if subnet in self._vpc_of}
+
+    def _profiles(self, vpcs: set[str]) -> set[str]:
+        return {
+            str(item.properties.get("ProfileId"))
+            for item in self._estate.of_type("AWS::Route53Profiles::ProfileAssociation")
+            if str(item.properties.get("ResourceId")) in vpcs
+        }
+
+    def _shared_with(self, vpcs: set[str]) -> list[Item]:
+        profiles = self._profiles(vpcs)
+        arns = {
+            str(item.properties.get("ResourceArn"))
+            for item in self._estate.of_type("AWS::Route53Profiles::ProfileResourceAssociation")
+            if str(item.properties.get("ProfileId")) in profiles
+        }
+        return [
+            item
+            for item in self.endpoints
+            if any(arn.endswith(f"vpc-endpoint/{self._estate.ref(item)}") for arn in arns)
         ]
 
     def obstacles(self, item: Item, place: Place) -> Iterator[str]:
@@ -109,12 +144,17 @@ class Network:
         groups = [str(group) for group in listed(properties.get("SecurityGroupIds"))]
         callers = self._known_groups(place)
         vpc = str(properties.get("VpcId"))
+        own = next(iter(self._vpcs(place)), vpc)
+        if own != vpc:
+            for subnet in place.subnets:
+                if not self._leads_to(subnet, vpc):
+                    yield f"the route table of {_short(subnet)} does not lead to its VPC"
         if not place.groups or len(callers) < len(place.groups):
             return
         if not any(self._leaves(caller, groups, vpc) for caller in callers):
             yield "no security group lets HTTPS out to it"
         if groups and not any(
-            self._enters(group, place.groups, vpc) for group in groups if group in self._groups
+            self._enters(group, place.groups, own) for group in groups if group in self._groups
         ):
             yield f"its security group lets no HTTPS in from {_short(place.groups[0])}"
 
@@ -156,6 +196,18 @@ class Network:
         if rule.get(f"{end}SecurityGroupId") in groups:
             return True
         return _covers(str(rule.get("CidrIp", "")), self._ranges.get(vpc, ""))
+
+    def _leads_to(self, subnet: str, vpc: str) -> bool:
+        """Whether the subnet's route table sends packets for a VPC to a transit gateway."""
+        table = self._tables.get(subnet)
+        return any(
+            route.properties.get("RouteTableId") == table
+            and route.properties.get("TransitGatewayId")
+            and _covers(
+                str(route.properties.get("DestinationCidrBlock", "")), self._ranges.get(vpc, "")
+            )
+            for route in self._estate.of_type("AWS::EC2::Route")
+        )
 
     def _default_route(self, subnet: str) -> str | None:
         table = self._tables.get(subnet)

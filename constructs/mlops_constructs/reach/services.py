@@ -46,11 +46,27 @@ class Endpoint:
         prefix = f"cn.{self.prefix}" if region.startswith("cn-") else self.prefix
         return f"{prefix}.{region}.{self.suffix}"
 
-    def names(self, region: str) -> frozenset[str]:
-        """All names of endpoints that serve it: its own, and that with FIPS cryptography."""
-        name = self.service_name(region)
-        return frozenset({name, f"{name}-fips", name.removeprefix("cn.")})
+    def names(self, region: str, *, fips: bool = False) -> frozenset[str]:
+        """All names of endpoints that serve it.
 
+        Args:
+            region: The region.
+            fips: Whether the caller's SDK uses FIPS endpoints, which have names of their own
+                and are no help to other callers.
+        """
+        name = self.service_name(region)
+        if fips and self.suffix in WITH_FIPS:
+            return frozenset({f"{name}-fips"})
+        return frozenset({name, name.removeprefix("cn.")})
+
+
+#: Services with a second endpoint service that has FIPS cryptography.
+WITH_FIPS: Final = frozenset(
+    {
+        *("sagemaker.api", "sagemaker.runtime", "sts", "kms", "elasticfilesystem", "ssm"),
+        *("codebuild", "codecommit", "git-codecommit", "bedrock-runtime"),
+    }
+)
 
 _ALWAYS: Final = "every network"
 _JOBS: Final = "JOBS"
@@ -77,8 +93,8 @@ MLFLOW: Final = Endpoint("experiments", "MLFLOW", prefix=_STUDIO)
 _ECR: Final = (Endpoint("ecr.api", _JOBS), Endpoint("ecr.dkr", _JOBS))
 _RECORDS: Final = (FEATURE_STORE_RUNTIME,)
 
-#: Patterns of actions to the endpoints that carry them; the first that fits counts.
-_ROUTES: Final[Mapping[str, tuple[Endpoint, ...]]] = {
+#: Patterns of actions to the endpoints that carry them, or None; the first that fits counts.
+_ROUTES: Final[Mapping[str, tuple[Endpoint, ...] | None]] = {
     # AWS does these for the caller, from its own side.
     "ec2:*": (),
     "iam:PassRole": (),
@@ -90,6 +106,8 @@ _ROUTES: Final[Mapping[str, tuple[Endpoint, ...]]] = {
     "sagemaker:InvokeEndpoint*": (SAGEMAKER_RUNTIME,),
     "sagemaker:BatchPutMetrics": (METRICS,),
     "sagemaker:CallPartnerAppApi": (Endpoint("partner-app", "PARTNER_APPS", prefix=_STUDIO),),
+    # Of an MLflow app, whose host AWS documents no endpoint for; a tracking server has one.
+    "sagemaker:CallMlflowAppApi": None,
     "sagemaker:*": (SAGEMAKER_API,),
     "sagemaker-mlflow:*": (MLFLOW,),
     "s3:*": (S3,),
@@ -144,3 +162,11 @@ def endpoints_of(action: str) -> tuple[Endpoint, ...] | None:
     if service in _NONE:
         return None
     return (Endpoint(_NAMES.get(service, service), _OTHER),)
+
+
+def no_endpoint(action: str) -> str:
+    """Why an action is called through no endpoint."""
+    service = action.partition(":")[0].lower()
+    if service in _NONE:
+        return f"AWS has no VPC endpoint for {service}"
+    return f"AWS documents no VPC endpoint that takes {action}"

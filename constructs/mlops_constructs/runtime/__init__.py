@@ -5,6 +5,7 @@ boto3 is imported only where a client is made for you; Athena's SQL needs nothin
 
 from mlops_constructs.runtime.ingestion import IngestionError, IngestionReport, ingest
 from mlops_constructs.runtime.online import OnlineRecords, read_online
+from mlops_constructs.runtime.progress import ProgressBar
 from mlops_constructs.runtime.retries import Retries
 from mlops_constructs.runtime.training_sets import (
     Labels,
@@ -21,6 +22,7 @@ __all__ = [
     "Labels",
     "OfflineGroup",
     "OnlineRecords",
+    "ProgressBar",
     "Retries",
     "TimeFormat",
     "ingest",

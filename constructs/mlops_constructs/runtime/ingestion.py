@@ -28,7 +28,7 @@ from typing import Any
 from mlops_constructs.common.errors import Problems
 from mlops_constructs.common.files import write_atomically
 from mlops_constructs.runtime.clients import runtime_client
-from mlops_constructs.runtime.records import rows
+from mlops_constructs.runtime.records import length, rows
 from mlops_constructs.runtime.retries import RateLimit, Retries
 from mlops_constructs.runtime.writes import Failure, HopelessError, Settled, Work, Writes
 
@@ -48,7 +48,10 @@ class IngestionReport:
         skipped: Records that an earlier run had settled, by its checkpoint.
         retries: Calls that were made again.
         failures: Records that are not written, by position; those of earlier runs included.
+        total: How many records the source has, if it knows.
+        done: How many leading records of the source are settled: written, or among the failures.
         seconds: How long the run took.
+        ended: Whether the run is over.
     """
 
     feature_group_name: str
@@ -56,7 +59,10 @@ class IngestionReport:
     skipped: int = 0
     retries: int = 0
     failures: dict[int, Failure] = field(default_factory=dict)
+    total: int | None = None
+    done: int = 0
     seconds: float = 0.0
+    ended: bool = False
 
     def __str__(self) -> str:
         lines = [
@@ -108,7 +114,7 @@ def ingest(
         target_stores: ``OnlineStore``, ``OfflineStore``; all that the group has by default.
         checkpoint: A file in which to keep what is settled. Delete it to begin anew.
         most_failures: With more failures than this, the run stops.
-        progress: Called about once a second and at the end.
+        progress: Called about once a second and at the end, such as a `ProgressBar`.
         sleep: How to wait before a retry; for tests.
 
     Returns:
@@ -138,7 +144,7 @@ def ingest(
     )
     problems.raise_if_any()
     run = _Run(
-        report=IngestionReport(feature_group_name),
+        report=IngestionReport(feature_group_name, total=length(records)),
         writes=Writes(
             feature_group_name,
             client=runtime_client(workers) if client is None else client,
@@ -163,8 +169,6 @@ class _Run:
     checkpoint: Path | None
     most_failures: int
     progress: Callable[[IngestionReport], None] | None
-    #: How many leading records of the source are settled: written, or among the failures.
-    done: int = 0
     #: What is under way, in the order of the source: the last position of each call.
     waiting: deque[tuple[int, Future[Settled]]] = field(default_factory=deque)
     started: float = field(default_factory=time.monotonic)
@@ -172,6 +176,7 @@ class _Run:
     def carry_out(self, records: Any, workers: int) -> IngestionReport:
         self._resume()
         saved = self.started
+        report = self.report
         try:
             with ThreadPoolExecutor(workers, thread_name_prefix="ingest") as pool:
                 batch: Work = []
@@ -201,10 +206,11 @@ class _Run:
                         future.cancel()
                     raise
                 finally:
+                    report.ended = True
                     self._save()
         except HopelessError as error:
-            raise IngestionError(str(error), self.report) from error.__cause__
-        return self.report
+            raise IngestionError(str(error), report) from error.__cause__
+        return report
 
     def _work(self, records: Any) -> Iterator[tuple[int, Mapping[str, Any]]]:
         """What has not been settled yet, and what failed before."""
@@ -235,7 +241,7 @@ class _Run:
         report = self.report
         report.retries += settled.retries
         report.written += len(settled.written)
-        self.done = max(self.done, last + 1)
+        report.done = max(report.done, last + 1)
         for position in settled.written:
             report.failures.pop(position, None)
         report.failures.update({failure.position: failure for failure in settled.failures})
@@ -249,7 +255,7 @@ class _Run:
             found = json.loads(self.checkpoint.read_text(encoding="utf-8"))
             failures = [Failure(position, reason) for position, reason in found["Failures"]]
             whose = (found["Version"], found["FeatureGroupName"])
-            self.done = self.report.skipped = int(found["Done"])
+            self.report.done = self.report.skipped = int(found["Done"])
         except (OSError, ValueError, KeyError, TypeError) as error:
             self._refuse(f"{type(error).__name__}: {error}")
         if whose != (_VERSION, self.report.feature_group_name):
@@ -262,7 +268,7 @@ class _Run:
             state = {
                 "Version": _VERSION,
                 "FeatureGroupName": self.report.feature_group_name,
-                "Done": self.done,
+                "Done": self.report.done,
                 "Failures": [
                     [each.position, each.reason] for each in self.report.failures.values()
                 ],

@@ -77,6 +77,21 @@ def rows(source: Any) -> Iterator[Mapping[str, Any]]:
         )
 
 
+def length(source: Any) -> int | None:
+    """How many records a source has; None if that is only known at its end."""
+    if isinstance(source, Mapping):
+        return 1
+    rows_of_table = getattr(source, "num_rows", None)
+    if isinstance(rows_of_table, int):
+        return rows_of_table
+    if hasattr(source, "itertuples"):
+        return len(source)
+    # A list may hold data frames.
+    if isinstance(source, list | tuple) and all(isinstance(each, Mapping) for each in source):
+        return len(source)
+    return None
+
+
 def _text(name: str, value: Any) -> str | None:  # noqa: PLR0911  # one line for each type
     if value is None:
         return None

@@ -6,7 +6,11 @@ event time at or before it. Nothing of the future leaks into a row.
 - **Deletions.** DeleteRecord appends a record with ``is_deleted`` (botocore): from its event time
   on, the entity has no features, until it gets a newer record.
 - **Corrections.** Of several records with one event time, the one that the service received last
-  counts (``api_invocation_time``, then ``write_time``), a deletion before a record.
+  counts (``api_invocation_time``, then ``write_time``), a deletion before a record: the order of
+  the guide's own queries (SageMaker developer guide, "Query Feature Store with Athena and AWS
+  Glue", "Latest snapshot without duplicates"). The online store serves the *first* of them: it
+  takes a record only if its event time is greater (botocore, PutRecord). A correction with a later
+  event time, if only by a millisecond, is the latest in both.
 - **Expiry.** With a TTL, a record ends at event time + TTL, as in the online store (botocore,
   PutRecord). A TTL that PutRecord gave to one record is not in the offline store.
 - **Late arrivals.** ``as_of`` leaves out what was written to the offline store after a moment:

@@ -8,7 +8,10 @@
 | `AllAtOnce` | everything | bakes, the old fleet standing by | 1 instance |
 
 The first, second and last run a whole second fleet while they last; rolling needs only one batch
-more. Limits: botocore's model of SageMaker (``TrafficRoutingConfig``, ``BlueGreenUpdatePolicy``,
+more. Sizes are shares and not counts: a share stays right while a fleet is scaled. Inference
+components know `Rolling` only, by copies.
+
+Limits: botocore's model of SageMaker (``TrafficRoutingConfig``, ``BlueGreenUpdatePolicy``,
 ``RollingUpdatePolicy``) and the developer guide, "Deployment guardrails". The policy acts on
 updates; the first creation only stores it.
 """
@@ -18,6 +21,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from aws_cdk import Duration
@@ -46,9 +50,9 @@ class _Policy(ABC):
 
     bake: Duration = field(default_factory=_ten_minutes)
 
-    @property
+    @cached_property
     def bake_seconds(self) -> int:
-        """The bake time in seconds."""
+        """The bake time in seconds; asked for once, as each answer is a call to jsii."""
         return int(self.bake.to_seconds())
 
     @property
@@ -56,8 +60,24 @@ class _Policy(ABC):
     def wait_seconds(self) -> int:
         """The sum of all waits of one deployment, in seconds."""
 
-    def check(self, problems: Problems, count: int) -> None:
-        """Note what does not fit the service or a fleet of ``count`` instances."""
+    @property
+    @abstractmethod
+    def timeout_seconds(self) -> int:
+        """How long a deployment may take, the waits and the start of fleets included."""
+
+    @property
+    @abstractmethod
+    def first_share(self) -> float:
+        """The share of the traffic that the new fleet gets first, above 0 and at most 1."""
+
+    def check(self, problems: Problems, count: int, *, of: str = "instances") -> None:
+        """Note what does not fit the service or a fleet.
+
+        Args:
+            problems: Where to note it.
+            count: How many the fleet has, at its smallest.
+            of: What it has: ``instances``, or ``copies`` of an inference component.
+        """
         problems.check(
             self.bake_seconds <= _LONGEST_WAIT_SECONDS,
             "deployment.bake",
@@ -88,12 +108,16 @@ class _BlueGreen(_Policy):
     def _waits(self) -> int:
         return 1
 
+    @property
+    def timeout_seconds(self) -> int:
+        return _timeout(self.wait_seconds + _START_SECONDS)
+
     def _policy(self, routing: dict[str, Any], old_fleet_seconds: int) -> dict[str, Any]:
         return {
             "blueGreenUpdatePolicy": {
                 "trafficRoutingConfiguration": routing,
                 "terminationWaitInSeconds": old_fleet_seconds,
-                "maximumExecutionTimeoutInSeconds": _timeout(self.wait_seconds + _START_SECONDS),
+                "maximumExecutionTimeoutInSeconds": self.timeout_seconds,
             }
         }
 
@@ -104,6 +128,11 @@ class AllAtOnce(_BlueGreen):
 
     With ``bake=Duration.seconds(0)`` no alarm can roll the deployment back.
     """
+
+    @property
+    def first_share(self) -> float:
+        """All of it."""
+        return 1.0
 
     def to_property(self) -> dict[str, Any]:
         """The update policy; the wait interval is required by the API for every type."""
@@ -125,10 +154,15 @@ class Canary(_BlueGreen):
     def _waits(self) -> int:
         return 2
 
-    def check(self, problems: Problems, count: int) -> None:
-        """Note what does not fit the service or a fleet of ``count`` instances."""
+    @property
+    def first_share(self) -> float:
+        """What ``percent`` says."""
+        return self.percent / 100
+
+    def check(self, problems: Problems, count: int, *, of: str = "instances") -> None:
+        """Note what does not fit the service or the fleet."""
         super().check(problems, count)
-        _check_share(problems, "Canary", self.percent, count, least=1)
+        _check_share(problems, "Canary", self.percent, count, of, least=1)
 
     def to_property(self) -> dict[str, Any]:
         """The update policy."""
@@ -154,10 +188,15 @@ class Linear(_BlueGreen):
     def _waits(self) -> int:
         return math.ceil(100 / max(self.percent, 1)) + 1
 
-    def check(self, problems: Problems, count: int) -> None:
-        """Note what does not fit the service or a fleet of ``count`` instances."""
+    @property
+    def first_share(self) -> float:
+        """What ``percent`` says."""
+        return self.percent / 100
+
+    def check(self, problems: Problems, count: int, *, of: str = "instances") -> None:
+        """Note what does not fit the service or the fleet."""
         super().check(problems, count)
-        _check_share(problems, "Linear", self.percent, count, least=10)
+        _check_share(problems, "Linear", self.percent, count, of, least=10)
 
     def to_property(self) -> dict[str, Any]:
         """The update policy."""
@@ -171,13 +210,16 @@ class Linear(_BlueGreen):
 
 @dataclass(frozen=True, kw_only=True)
 class Rolling(_Policy):
-    """Replace a part of the fleet at a time; a rollback brings the whole old fleet up at once.
+    """Replace a part of the fleet at a time, which needs capacity for one batch more.
 
     Attributes:
         percent: 5 to 50 % of the fleet a batch, and at least one whole instance.
+        rollback_percent: How much a rollback brings back at a time, up to 100 %: all of the old
+            fleet at once, as the service does by default.
     """
 
     percent: int
+    rollback_percent: int = 100
 
     @property
     def wait_seconds(self) -> int:
@@ -185,25 +227,41 @@ class Rolling(_Policy):
         return self._batches * self.bake_seconds
 
     @property
+    def timeout_seconds(self) -> int:
+        """How long a deployment may take, the waits and the start of batches included."""
+        return _timeout(self.wait_seconds + self._batches * _BATCH_START_SECONDS)
+
+    @property
     def _batches(self) -> int:
         return math.ceil(100 / max(self.percent, 1))
 
-    def check(self, problems: Problems, count: int) -> None:
-        """Note what does not fit the service or a fleet of ``count`` instances."""
+    @property
+    def first_share(self) -> float:
+        """What ``percent`` says."""
+        return self.percent / 100
+
+    def check(self, problems: Problems, count: int, *, of: str = "instances") -> None:
+        """Note what does not fit the service or the fleet."""
         super().check(problems, count)
-        _check_share(problems, "Rolling", self.percent, count, least=5)
+        _check_share(problems, "Rolling", self.percent, count, of, least=5)
+        problems.check(
+            self.percent <= self.rollback_percent <= 100,
+            "deployment.rollback_percent",
+            got=self.rollback_percent,
+            allowed=f"percent, {self.percent}, to 100",
+            instead="Leave it out to bring the whole old fleet back at once.",
+        )
 
     def to_property(self) -> dict[str, Any]:
-        """The update policy."""
-        return {
-            "rollingUpdatePolicy": {
-                "maximumBatchSize": _percent(self.percent),
-                "waitIntervalInSeconds": self.bake_seconds,
-                "maximumExecutionTimeoutInSeconds": _timeout(
-                    self.wait_seconds + self._batches * _BATCH_START_SECONDS
-                ),
-            }
+        """The update policy, of an endpoint or of an inference component alike."""
+        policy: dict[str, Any] = {
+            "maximumBatchSize": _percent(self.percent),
+            "waitIntervalInSeconds": self.bake_seconds,
+            "maximumExecutionTimeoutInSeconds": self.timeout_seconds,
         }
+        if self.rollback_percent != 100:
+            policy["rollbackMaximumBatchSize"] = _percent(self.rollback_percent)
+        return {"rollingUpdatePolicy": policy}
 
 
 Deployment = AllAtOnce | Canary | Linear | Rolling
@@ -224,7 +282,9 @@ def _timeout(seconds: int) -> int:
     return min(seconds, _LONGEST_DEPLOYMENT_SECONDS)
 
 
-def _check_share(problems: Problems, kind: str, percent: int, count: int, *, least: int) -> None:
+def _check_share(
+    problems: Problems, kind: str, percent: int, count: int, of: str, *, least: int
+) -> None:
     if not least <= percent <= 50:
         problems.add(
             "deployment.percent",
@@ -239,9 +299,13 @@ def _check_share(problems: Problems, kind: str, percent: int, count: int, *, lea
     if is_token(count) or count >= needed:
         return
     fits = f"{kind}(percent={max(least, math.ceil(100 / count))})" if count > 1 else "AllAtOnce()"
+    if of == "copies" and count <= 1:
+        fits = "None"
+    one = {"instances": "instance", "copies": "copy"}[of]
+    more = "count" if of == "instances" else of
     problems.add(
         "deployment",
         got=f"{kind} of {percent} % on a fleet of {count}",
-        allowed=f"{needed} instances or more, so that {percent} % is one whole instance",
-        instead=f"Write count={needed}, or deployment={fits}.",
+        allowed=f"{needed} {of} or more, so that {percent} % is one whole {one}",
+        instead=f"Write {more}={needed}, or deployment={fits}.",
     )

@@ -7,25 +7,28 @@ needs. Facts behind it:
 
 - Every property of an endpoint configuration is create-only, so that a configuration with a fixed
   name could never change (CloudFormation registry). The endpoint follows its attribute.
-- Guardrails need equal variant names before and after: there is one variant, `VARIANT_NAME`.
+- Guardrails need equal variant names before and after: the endpoint's own is `VARIANT_NAME`.
 - An update resets instance counts that the autoscaler has set unless all variant properties are
-  retained, which is what `add_target_tracking` turns on.
-- An update that changes the *instance type* of an autoscaled variant fails until its scalable
-  target is gone (SageMaker developer guide, "Update or delete endpoints that use automatic
-  scaling"): take ``add_target_tracking`` out, deploy, change the type, put it back.
-- A serverless endpoint cannot become a real-time one or the reverse: give it another name.
+  retained, which is what `add_autoscaling` turns on; weights still follow the template.
+- An update that changes the *instance type* of a scaled variant fails until its scalable target is
+  gone: see `add_autoscaling`, ``paused``.
+- A serverless endpoint cannot become a real-time one or the reverse, and an asynchronous one stays
+  asynchronous: give it another name.
 - SageMaker's network interfaces outlive an endpoint for 15 minutes or more and keep subnets and
   security groups from being deleted: put the VPC into another stack.
+- Endpoints mount no file systems (EFS, FSx): their models come from S3 or with the image.
+
+`mlops_constructs.serving.checks` has the table of what fits what.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import TypedDict, Unpack, overload
 
 from aws_cdk import (
-    Annotations,
-    CfnResource,
     Duration,
+    Stack,
     aws_cloudwatch as cloudwatch,
     aws_iam as iam,
     aws_kms as kms,
@@ -36,44 +39,79 @@ from constructs import Construct
 
 from mlops_constructs.common.encryption import ensure_key
 from mlops_constructs.common.errors import Problems
-from mlops_constructs.common.findings import acknowledge
-from mlops_constructs.common.grants import allow_volume_key
 from mlops_constructs.common.naming import check_name
 from mlops_constructs.common.network import JobNetwork
-from mlops_constructs.common.roles import (
-    allow_image_pull,
-    allow_job_logs,
-    allow_job_metrics,
-    allow_vpc,
-    sagemaker_role,
-    wait_for_policy,
-)
+from mlops_constructs.common.regions import check_region
+from mlops_constructs.common.roles import wait_for_policy
 from mlops_constructs.common.tokens import is_token
-from mlops_constructs.serving import checks, grants
-from mlops_constructs.serving.alarms import RollbackAlarms
+from mlops_constructs.rules.instances import has_local_disk
+from mlops_constructs.serving import checks, hosting
+from mlops_constructs.serving.alarms import RollbackAlarms, tell
 from mlops_constructs.serving.capture import DataCapture
-from mlops_constructs.serving.compute import Compute, Instances
-from mlops_constructs.serving.deployment import Deployment, default_policy
+from mlops_constructs.serving.checks import ServedModel
+from mlops_constructs.serving.components import LONGEST_NAME, InferenceComponents
+from mlops_constructs.serving.compute import (
+    Asynchronous,
+    Compute,
+    Fleet,
+    Instances,
+    ManagedInstances,
+    Serverless,
+)
+from mlops_constructs.serving.containers import SerialPipeline
+from mlops_constructs.serving.dashboard import make_dashboard
+from mlops_constructs.serving.deployment import Deployment, Rolling
 from mlops_constructs.serving.interface import VARIANT_NAME, ServingEndpoint
-from mlops_constructs.serving.model import ServedModel
-from mlops_constructs.serving.scaling import TargetTracking
+from mlops_constructs.serving.model import ModelSource
+from mlops_constructs.serving.notes import annotate
+from mlops_constructs.serving.parts import MadeComponent, make_components, make_config
+from mlops_constructs.serving.policies import ScalingPolicy, ScheduledCapacity
+from mlops_constructs.serving.saturation import SaturationWarnings
+from mlops_constructs.serving.scaled import check_scaling, what_is_scaled
+from mlops_constructs.serving.scaling import Autoscaling
+from mlops_constructs.serving.variants import (
+    Beside,
+    VariantModel,
+    all_beside,
+    check_beside,
+)
+from mlops_constructs.serving.watch import Watch, resources_of
+
+# The id that it had when it could only track targets: another would deregister fleets.
+_SCALING = "TargetTracking"
+
+
+class _Settings(TypedDict, total=False):
+    rollback: RollbackAlarms | None
+    encryption_key: kms.IKey | None
+    alarm_topic: sns.ITopic | None
+
+
+class _FleetSettings(_Settings, total=False):
+    network: JobNetwork | None
+    network_isolation: bool
+    capture: DataCapture | None
 
 
 class BlueGreenEndpoint(ServingEndpoint):
     """An inference endpoint with guarded deployments.
 
-    | ``compute`` | default ``deployment`` | VPC, isolation, capture | autoscaling |
-    |---|---|---|---|
-    | `Instances`, count 1 | `AllAtOnce`, bake of 10 minutes | yes | yes |
-    | `Instances`, count 2 and more | `Canary` of one instance or 10 % | yes | yes |
-    | `Instances` of type ml.inf1 | none: the service ignores it | yes | yes |
-    | `Serverless` | none: the service has no guardrails there | no | no |
+    | ``compute`` | default ``deployment`` |
+    |---|---|
+    | `Instances`, `Asynchronous`, count 1 | `AllAtOnce`, bake of 10 minutes |
+    | the same, count 2 and more | `Canary` of one instance or 10 % |
+    | the same of type ml.inf1 | none: the service ignores it |
+    | `ManagedInstances` | the service's own; `Rolling` over the copies of components if given |
+    | `Serverless` | none: the service has no guardrails there |
 
     Attributes:
-        alarms: The alarms made here; deployments roll back by them and by ``rollback.own``.
+        alarms: The alarms made here; deployments roll back by them and by ``rollback.own``. They
+            are the critical ones; `add_warnings` makes others.
         capture: The data capture, if any.
+        component_names: What callers write as ``InferenceComponentName``, by component.
         condition: Whether a model was approved yet; None unless the model is an `ApprovedModel`.
             Resources that need the endpoint to exist need this condition too.
+        deployment: How it moves to a new model; None where the service has no such thing.
         encryption_key: The key of the fleet's storage, passed in or made.
         endpoint: The endpoint's resource.
         role: The role that SageMaker runs the model with.
@@ -93,6 +131,58 @@ class BlueGreenEndpoint(ServingEndpoint):
             scope, construct_id, endpoint_name=endpoint_name, variant_name=variant_name
         )
 
+    @overload
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        endpoint_name: str,
+        model: ModelSource,
+        compute: Serverless,
+        **settings: Unpack[_Settings],
+    ) -> None: ...
+
+    @overload
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        endpoint_name: str,
+        model: ModelSource | SerialPipeline,
+        compute: Asynchronous,
+        deployment: Deployment | None = None,
+        **settings: Unpack[_FleetSettings],
+    ) -> None: ...
+
+    @overload
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        endpoint_name: str,
+        model: VariantModel,
+        compute: Instances,
+        deployment: Deployment | None = None,
+        beside: Beside | None = None,
+        **settings: Unpack[_FleetSettings],
+    ) -> None: ...
+
+    @overload
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        endpoint_name: str,
+        model: InferenceComponents,
+        compute: ManagedInstances,
+        deployment: Rolling | None = None,
+        **settings: Unpack[_FleetSettings],
+    ) -> None: ...
+
     def __init__(
         self,
         scope: Construct,
@@ -102,6 +192,7 @@ class BlueGreenEndpoint(ServingEndpoint):
         model: ServedModel,
         compute: Compute,
         deployment: Deployment | None = None,
+        beside: Beside | None = None,
         rollback: RollbackAlarms | None = None,
         network: JobNetwork | None = None,
         network_isolation: bool = True,
@@ -118,6 +209,7 @@ class BlueGreenEndpoint(ServingEndpoint):
             model: What it serves.
             compute: What it runs on.
             deployment: How it moves to a new model; see the table of the class.
+            beside: Challengers for a share of the traffic, or a shadow that gets copies of it.
             rollback: When a deployment is rolled back; sensible thresholds by default.
             network: The VPC that the containers run in; the service's own network without it.
             network_isolation: Whether the containers are kept from any outbound connection.
@@ -132,9 +224,12 @@ class BlueGreenEndpoint(ServingEndpoint):
         super().__init__(scope, construct_id, endpoint_name=endpoint_name)
         rollback = rollback or RollbackAlarms()
         problems = Problems(self)
-        checks.check_kinds(problems, model=model, compute=compute, deployment=deployment)
+        checks.check_kinds(
+            problems, model=model, compute=compute, deployment=deployment, beside=beside
+        )
+        self._model = model
         self._compute = compute
-        self._guarded = compute.guarded
+        self._beside = all_beside(beside)
         problems.check(
             not is_token(endpoint_name),
             "endpoint_name",
@@ -145,182 +240,277 @@ class BlueGreenEndpoint(ServingEndpoint):
         check_name(problems, "endpoint_name", endpoint_name)
         model.check(problems)
         compute.check(problems)
-        self._deployment = self._choose_deployment(problems, deployment)
-        rollback.check(problems)
+        check_beside(problems, beside)
+        self.component_names = self._name_components(problems)
+        self.deployment = checks.choose_deployment(
+            problems, deployment=deployment, compute=compute, model=model, beside=beside
+        )
+        watch = Watch(
+            endpoint=self,
+            rollback=rollback,
+            compute=compute,
+            deployment=self.deployment,
+            beside=self._beside,
+        )
+        rollback.check(problems, watch.count)
         if capture is not None:
             capture.check(problems)
-        if isinstance(compute, Instances):
-            checks.check_network(problems, network)
-        else:
-            checks.check_serverless(problems, network=network, capture=capture)
+        checks.check_fit(
+            problems,
+            model=model,
+            compute=compute,
+            beside=beside,
+            network=network,
+            network_isolation=network_isolation,
+            capture=capture,
+        )
         problems.raise_if_any()
 
-        isolated = network_isolation and isinstance(compute, Instances)
-        self._warn(rollback, network_isolation=network_isolation)
+        fleets = [compute, *(each.compute for each in self._beside)]
+        local_disks = [each.instance_type for each in fleets if isinstance(each, Fleet)]
+        annotate(
+            watch,
+            network_isolation=network_isolation,
+            key_given=encryption_key is not None,
+            local_disks=[each for each in local_disks if has_local_disk(each)],
+        )
         self.capture = capture
         self.encryption_key = ensure_key(
             self, encryption_key, description=f"Storage of the endpoint {endpoint_name}"
         )
-        self.alarms = rollback.build(self, self, alarm_topic)
-        self.role = self._make_role(model, network)
-
-        bound = model.bind(self)
-        self.condition = bound.condition
-        self._model = sagemaker.CfnModel(
+        self.alarms = watch.before()
+        self.role = hosting.make_role(
             self,
-            "Model",
-            execution_role_arn=self.role.role_arn,
-            primary_container=bound.container,
-            enable_network_isolation=isolated,
-            vpc_config={
-                "subnets": network.subnet_ids,
-                "securityGroupIds": network.security_group_ids,
-            }
-            if network is not None
-            else None,
+            endpoint_name,
+            sources=[
+                source
+                for each in (model, *(one.model for one in self._beside))
+                for source in each.sources
+            ],
+            compute=compute,
+            network=network,
+            capture=capture,
+            encryption_key=self.encryption_key,
         )
-        self._config = self._make_config()
+        host = hosting.Host(
+            role=self.role,
+            network=network,
+            isolated=network_isolation and not isinstance(compute, Serverless),
+        )
+        self._config, self.condition = make_config(
+            self,
+            host,
+            variant_name=self.variant_name,
+            model=model,
+            compute=compute,
+            beside=self._beside,
+            capture=capture,
+            # A key where no disk takes one may fail the call; where some do, it is for those.
+            encryption_key=None
+            if all(isinstance(each, Fleet) and each.has_local_disk for each in fleets)
+            else self.encryption_key,
+        )
+        config_name = self._config.attr_endpoint_config_name
+        #: Alarms that are there only once the endpoint is.
+        self._late = watch.between(config_name)
+        hosting.only_if(self.condition, resources_of(self._late))
+        self.alarms += self._late
         self.endpoint = sagemaker.CfnEndpoint(
             self,
             "Endpoint",
             endpoint_name=endpoint_name,
-            endpoint_config_name=self._config.attr_endpoint_config_name,
-            deployment_config=self._deployment_config([*self.alarms, *rollback.own]),
+            endpoint_config_name=config_name,
+            deployment_config=None if watch.is_shared else watch.deployment_config(self.alarms),
         )
-        for resource in (self._model, self._config, self.endpoint):
+        for resource in (self._config, self.endpoint):
             wait_for_policy(resource, self.role)
-            self._only_with_model(resource)
+        hosting.only_if(self.condition, [self._config, self.endpoint])
+        self._components: dict[str, MadeComponent] = {}
+        if isinstance(model, InferenceComponents):
+            self._components = make_components(
+                self, host, model, endpoint=self.endpoint, watch=watch, names=self.component_names
+            )
+            self.alarms += [each for made in self._components.values() for each in made.alarms]
+        tell(
+            self.alarms,
+            alarm_topic,
+            without="the alarm acts by rolling back updates, which read it.",
+        )
+        self._scaled: set[str] = set()
+        self._warnings: list[cloudwatch.Alarm] = []
 
-    def add_target_tracking(
+    def add_autoscaling(
         self,
         *,
         min_capacity: int,
         max_capacity: int,
-        invocations_per_instance: int,
-        scale_in_cooldown: Duration | None = None,
-        scale_out_cooldown: Duration | None = None,
-    ) -> TargetTracking:
-        """Let the fleet follow its traffic, and updates keep the size that it has then.
+        policies: Sequence[ScalingPolicy] = (),
+        schedules: Mapping[str, ScheduledCapacity] | None = None,
+        variant: str | None = None,
+        component: str | None = None,
+        paused: bool = False,
+    ) -> Autoscaling:
+        """Let capacity follow the traffic, and updates keep the capacity that there is then.
+
+        Capacity is instances; for `Serverless` it is provisioned concurrency, for inference
+        components it is copies. From a minimum of 0, which asynchronous endpoints and components
+        have, the first request brings the first instance or copy.
+
+        **Another instance type** takes two deployments: one with ``paused=True``, one with the
+        new type and without it. In between the fleet keeps its size.
 
         Args:
-            min_capacity: The smallest fleet; large enough for the deployment policy.
-            max_capacity: The largest fleet.
-            invocations_per_instance: Requests a minute that one instance should take.
-            scale_in_cooldown: Wait after removing instances; 5 minutes by default.
-            scale_out_cooldown: Wait after adding instances; 1 minute by default.
+            min_capacity: The smallest capacity; large enough for the deployment policy.
+            max_capacity: The largest capacity.
+            policies: By what it is scaled; see `mlops_constructs.serving.policies`.
+            schedules: Other limits at certain hours, by name.
+            variant: A challenger or the shadow; the endpoint's own variant by default.
+            component: An inference component, which is what scales on `ManagedInstances`.
+            paused: Leave the scalable target out for now.
 
         Raises:
             ValidationError: If the numbers do not fit, or the endpoint cannot scale this way.
         """
-        tracking = TargetTracking(
-            self,
-            "TargetTracking",
-            endpoint=self.endpoint,
-            variant_name=self.variant_name,
+        found = dict(schedules or {})
+        name = component or variant or self.variant_name
+        problems = Problems(self)
+        check_scaling(
+            problems,
             compute=self._compute,
-            deployment=self._deployment,
+            beside={each.name: each.compute for each in self._beside},
+            model=self._model,
+            deployment=self.deployment,
             min_capacity=min_capacity,
             max_capacity=max_capacity,
-            invocations_per_instance=invocations_per_instance,
-            scale_in_cooldown=scale_in_cooldown or Duration.minutes(5),
-            scale_out_cooldown=scale_out_cooldown or Duration.minutes(1),
+            policies=policies,
+            schedules=found,
+            variant=variant,
+            component=component,
         )
-        self._only_with_model(tracking.target)
-        self._only_with_model(tracking.policy)
-        self.endpoint.retain_all_variant_properties = True
-        return tracking
-
-    def _choose_deployment(
-        self, problems: Problems, deployment: Deployment | None
-    ) -> Deployment | None:
-        if not self._guarded:
-            problems.check(
-                deployment is None,
-                "deployment",
-                got=deployment,
-                allowed="none: guardrails are not offered for serverless endpoints and ml.inf1, "
-                "where the service would shift all traffic at once without baking",
-                instead="Leave deployment out.",
-            )
-            return None
-        count = self._compute.count if isinstance(self._compute, Instances) else 1
-        if deployment is None:
-            return default_policy(count)
-        deployment.check(problems, count)
-        return deployment
-
-    def _warn(self, rollback: RollbackAlarms, *, network_isolation: bool) -> None:
-        if not network_isolation:
-            Annotations.of(self).add_warning_v2(
-                "mlops-constructs:network-isolation-off",
-                "network_isolation=False: the model's container can connect to anything that its "
-                "network reaches. Leave it out unless the container calls other services.",
-            )
-        bake = self._deployment.bake_seconds if self._deployment is not None else 0
-        if self._deployment is not None and bake < rollback.minutes * 60:
-            Annotations.of(self).add_warning_v2(
-                "mlops-constructs:bake-too-short",
-                f"A bake of {bake} s ends before an alarm of {rollback.minutes} minutes can fire, "
-                "so that a bad model is not rolled back. Bake longer.",
-            )
-
-    def _make_role(self, model: ServedModel, network: JobNetwork | None) -> iam.Role:
-        role = sagemaker_role(
-            self, "Role", description=f"What SageMaker may do for the endpoint {self.endpoint_name}"
+        problems.check(
+            name not in self._scaled,
+            "component" if component else "variant",
+            got=name,
+            allowed="one scalable target each",
+            instead="Give all policies and schedules in one call.",
         )
-        allow_image_pull(role, *model.image_repository_arns)
-        allow_job_logs(role, f"Endpoints/{self.endpoint_name}")
-        allow_job_metrics(role, "/aws/sagemaker/Endpoints")
-        for bucket in model.buckets:
-            grants.allow_model_read(role, bucket)
-        if self.capture is not None:
-            grants.allow_capture(
-                role, self.capture.bucket, self.capture.objects_of(self.endpoint_name)
-            )
-        if network is not None:
-            allow_vpc(role)
-        if self._guarded:
-            grants.allow_rollback(role)
-        allow_volume_key(role, self.encryption_key)
-        return role
-
-    def _make_config(self) -> sagemaker.CfnEndpointConfig:
-        on_local_disk = self._compute.has_local_disk
-        config = sagemaker.CfnEndpointConfig(
+        problems.raise_if_any()
+        self._scaled.add(name)
+        scaling = Autoscaling(
             self,
-            "Config",
-            production_variants=[
-                {
-                    "variantName": self.variant_name,
-                    "modelName": self._model.attr_model_name,
-                    "initialVariantWeight": 1,
-                    **self._compute.to_variant(),
-                }
-            ],
-            kms_key_id=None if on_local_disk else self.encryption_key.key_arn,
-            data_capture_config=self.capture.to_property() if self.capture is not None else None,
+            _SCALING if name == self.variant_name else f"Scaling-{name}",
+            scaled=what_is_scaled(
+                self,
+                self._compute,
+                endpoint=self.endpoint,
+                name=name,
+                is_component=component is not None,
+            ),
+            min_capacity=min_capacity,
+            max_capacity=max_capacity,
+            policies=policies,
+            schedules=found,
+            paused=paused,
         )
-        if on_local_disk:
-            acknowledge(
-                config,
-                {
-                    "NIST.800.53.R5-SageMakerEndpointConfigurationKMSKeyConfigured": "The model "
-                    "lies on the instance's own NVMe disk, which its hardware encrypts; a KMS key "
-                    "would not apply to it and may fail the call."
-                },
+        condition = self.condition
+        if component is not None:
+            made = self._components[component]
+            condition = made.condition
+            scaling.node.add_dependency(made.component)
+        hosting.only_if(condition, scaling.resources)
+        if component is None and isinstance(self._compute, Fleet):
+            self._keep_counts()
+        return scaling
+
+    def add_warnings(
+        self, *, topic: sns.ITopic | None = None, warnings: SaturationWarnings | None = None
+    ) -> list[cloudwatch.Alarm]:
+        """Warn before callers notice anything: memory, disk, concurrency, waiting requests.
+
+        Args:
+            topic: Told of them; another one than that of the critical alarms, if wanted.
+            warnings: The thresholds.
+
+        Raises:
+            ValidationError: If a threshold makes no sense.
+        """
+        warnings = warnings or SaturationWarnings()
+        problems = Problems(self)
+        warnings.check(problems)
+        problems.raise_if_any()
+        alarms = warnings.build(Construct(self, "Warnings"), self, self._compute)
+        tell(alarms, topic, without="it is there to be looked at, and for the dashboard.")
+        self._warnings = alarms
+        return alarms
+
+    def add_dashboard(
+        self, *, name: str | None = None, construct_id: str = "Dashboard"
+    ) -> cloudwatch.Dashboard:
+        """A page with traffic, latency, errors, saturation and the state of deployments.
+
+        Args:
+            name: The dashboard's name; that of the endpoint by default.
+            construct_id: The id.
+        """
+        return make_dashboard(
+            self,
+            construct_id,
+            name=name or self.endpoint_name,
+            endpoint=self,
+            compute=self._compute,
+            variants=[self.variant_name, *(each.name for each in self._beside)],
+            components=self.component_names,
+            alarms=[
+                *(each for each in self.alarms if self.condition is None or each not in self._late),
+                *self._warnings,
+            ],
+            many_models=type(self._model).__name__ == "MultiModel",
+        )
+
+    @property
+    def longest_update(self) -> Duration:
+        """How long the deployment policy lets an update take; the service's own an hour."""
+        return Duration.seconds(
+            3600 if self.deployment is None else self.deployment.timeout_seconds
+        )
+
+    def grant_invoke(self, grantee: iam.IGrantable) -> iam.Grant:
+        """Allow a principal to send requests, and to exchange payloads and answers through S3."""
+        granted = super().grant_invoke(grantee)
+        if isinstance(self._compute, Asynchronous):
+            granted = granted.combine(hosting.allow_exchange(grantee, self._compute))
+        return granted
+
+    @property
+    def _invoke_action(self) -> str:
+        asynchronous = isinstance(self._compute, Asynchronous)
+        return f"sagemaker:InvokeEndpoint{'Async' if asynchronous else ''}"
+
+    def _name_components(self, problems: Problems) -> dict[str, str]:
+        if not isinstance(self._model, InferenceComponents):
+            return {}
+        check_region(
+            problems,
+            Stack.of(self).region,
+            "AWS::SageMaker::InferenceComponent",
+            what="model",
+            instead="Write another model, or deploy to another region.",
+        )
+        names = {each.name: self.component_name(each.name) for each in self._model.components}
+        for given, name in names.items():
+            problems.check(
+                is_token(name) or len(name) <= LONGEST_NAME,
+                "model.components",
+                got=given,
+                allowed=f"a name that makes {name!r} at most {LONGEST_NAME} characters long",
+                instead="Shorten it.",
             )
-        return config
+        return names
 
-    def _deployment_config(self, alarms: list[cloudwatch.IAlarm]) -> dict[str, Any] | None:
-        if self._deployment is None:
-            return None
-        return {
-            **self._deployment.to_property(),
-            "autoRollbackConfiguration": {
-                "alarms": [{"alarmName": alarm.alarm_name} for alarm in alarms]
-            },
-        }
-
-    def _only_with_model(self, resource: CfnResource) -> None:
-        if self.condition is not None:
-            resource.cfn_options.condition = self.condition
+    def _keep_counts(self) -> None:
+        """Let updates keep what the autoscaler has set, and take weights from the template."""
+        self.endpoint.retain_all_variant_properties = True
+        if self._beside:
+            self.endpoint.exclude_retained_variant_properties = [
+                sagemaker.CfnEndpoint.VariantPropertyProperty(variant_property_type="DesiredWeight")
+            ]

@@ -5,8 +5,9 @@
 | `ApprovedModel` | a package is approved (see `ModelRelease`) | following a registry |
 | `ModelPackage` | the code names another version | a pinned version |
 | `ModelArtifact` | the code names another image or artifact | models without a registry |
+| `ModelFolder` | a file of the folder changes | a small model beside its code |
 
-Only the package itself knows its image and its artifact, so that all three are told which buckets
+Only the package itself knows its image and its artifact, so that the sources are told which buckets
 and repositories the endpoint's role may read: the grants are exactly those.
 """
 
@@ -15,16 +16,16 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from aws_cdk import CfnCondition, CfnParameter, Fn, aws_s3 as s3
 from constructs import Construct
 
+from mlops_constructs.common.approved_parameter import NO_MODEL
+from mlops_constructs.common.bundles import CodeBundle, code_bundle
 from mlops_constructs.common.errors import Problems
 from mlops_constructs.common.tokens import is_literal, is_token
-
-#: What the parameter of an `ApprovedModel` holds before the first approval.
-NO_MODEL = "none"
 
 _PACKAGE_ARN = re.compile(
     r"arn:aws[a-z\-]*:sagemaker:[a-z0-9\-]+:\d{12}:model-package/[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}"
@@ -34,16 +35,33 @@ _PARAMETER_NAME = re.compile(r"[a-zA-Z0-9_.\-/]{1,1011}")
 
 
 @dataclass(frozen=True)
-class BoundModel:
+class BoundContainer:
     """A model source inside a stack.
 
     Attributes:
         container: The container definition (L1 spelling).
         condition: True once there is a model; None where there always is one.
+        bundle: The archive of files that the role must be able to read, if there is one.
     """
 
     container: dict[str, Any]
     condition: CfnCondition | None = None
+    bundle: CodeBundle | None = None
+
+
+@dataclass(frozen=True)
+class BoundModel:
+    """What a model consists of inside a stack.
+
+    Attributes:
+        properties: The properties of ``CfnModel`` that say what it consists of.
+        condition: True once all of it is there; None where it always is.
+        bundles: The archives of files that the role must be able to read.
+    """
+
+    properties: dict[str, Any]
+    condition: CfnCondition | None = None
+    bundles: tuple[CodeBundle, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,17 +76,52 @@ class _ModelSource:
     buckets: Sequence[s3.IBucket]
     image_repository_arns: Sequence[str]
 
-    def check(self, problems: Problems) -> None:
-        """Note what the service would refuse."""
-        for what, given, instead in (
-            ("model.buckets", self.buckets, "Name the bucket that training writes models to."),
+    @property
+    def sources(self) -> Sequence[_ModelSource]:
+        """Itself: a model of one container."""
+        return (self,)
+
+    @property
+    def needs_network(self) -> bool:
+        """Whether the container itself fetches something, which isolation would prevent."""
+        return False
+
+    @property
+    def uses_data_source(self) -> bool:
+        """Whether the model is uncompressed, which serverless and multi-model know not."""
+        return False
+
+    def check(self, problems: Problems, what: str = "model") -> None:
+        """Note what the service would refuse.
+
+        Args:
+            problems: Where to note it.
+            what: What errors call the source.
+        """
+        for name, given, instead in (
+            ("buckets", self.buckets, "Name the bucket that training writes models to."),
             (
-                "model.image_repository_arns",
+                "image_repository_arns",
                 self.image_repository_arns,
                 "Name the ECR repository of the inference image.",
             ),
         ):
-            problems.check(bool(given), what, got=given, allowed="one or more", instead=instead)
+            problems.check(
+                bool(given), f"{what}.{name}", got=given, allowed="one or more", instead=instead
+            )
+
+    def bind(self, scope: Construct) -> BoundContainer:
+        """The container definition; what it needs in the stack is made below ``scope``."""
+        raise NotImplementedError
+
+    def to_model(self, scope: Construct) -> BoundModel:
+        """A model of this one container."""
+        bound = self.bind(scope)
+        return BoundModel(
+            {"primary_container": bound.container},
+            bound.condition,
+            () if bound.bundle is None else (bound.bundle,),
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,20 +138,20 @@ class ApprovedModel(_ModelSource):
 
     parameter_name: str
 
-    def check(self, problems: Problems) -> None:
+    def check(self, problems: Problems, what: str = "model") -> None:
         """Note what CloudFormation would refuse."""
-        super().check(problems)
+        super().check(problems, what)
         problems.check(
             is_literal(self.parameter_name)
             and bool(_PARAMETER_NAME.fullmatch(self.parameter_name)),
-            "model.parameter_name",
+            f"{what}.parameter_name",
             got=self.parameter_name,
             allowed="a literal name of letters, digits and _ . - /, as the default of a template "
             "parameter cannot refer to a resource",
             instead="Write '/mlops/<project>/<environment>/approved-model'.",
         )
 
-    def bind(self, scope: Construct) -> BoundModel:
+    def bind(self, scope: Construct) -> BoundContainer:
         """Make the template parameter and the condition that a model was approved."""
         parameter = CfnParameter(
             scope,
@@ -112,7 +165,7 @@ class ApprovedModel(_ModelSource):
             "ModelIsApproved",
             expression=Fn.condition_not(Fn.condition_equals(parameter.value_as_string, NO_MODEL)),
         )
-        return BoundModel({"modelPackageName": parameter.value_as_string}, condition)
+        return BoundContainer({"modelPackageName": parameter.value_as_string}, condition)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,21 +178,45 @@ class ModelPackage(_ModelSource):
 
     arn: str
 
-    def check(self, problems: Problems) -> None:
+    def check(self, problems: Problems, what: str = "model") -> None:
         """Note what the service would refuse."""
-        super().check(problems)
+        super().check(problems, what)
         if not is_token(self.arn):
             problems.check(
                 bool(_PACKAGE_ARN.fullmatch(self.arn)),
-                "model.arn",
+                f"{what}.arn",
                 got=self.arn,
                 allowed="the ARN of a model package",
                 instead="Write 'arn:aws:sagemaker:<region>:<account>:model-package/<group>/1'.",
             )
 
-    def bind(self, _scope: Construct) -> BoundModel:
+    def bind(self, scope: Construct) -> BoundContainer:
         """Take the package as it is."""
-        return BoundModel({"modelPackageName": self.arn})
+        del scope
+        return BoundContainer({"modelPackageName": self.arn})
+
+
+@dataclass(frozen=True, kw_only=True)
+class InferenceCode:
+    """The scripts that answer requests, for AWS's framework containers.
+
+    Attributes:
+        folder: Where they lie; all files below it go along.
+        entry_point: The script that the container loads, relative to the folder.
+    """
+
+    folder: str | Path
+    entry_point: str = "inference.py"
+
+    def check(self, problems: Problems, what: str) -> None:
+        """Note a script that is not there."""
+        problems.check(
+            Path(self.folder, self.entry_point).is_file(),
+            f"{what}.code",
+            got=str(Path(self.folder, self.entry_point)),
+            allowed="a script that exists",
+            instead="Write InferenceCode(folder='inference', entry_point='inference.py').",
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,53 +228,168 @@ class ModelArtifact(_ModelSource):
 
     Attributes:
         image: The URI of the inference image.
-        model_data_url: The ``s3://`` URL of ``model.tar.gz``.
+        model_data_url: The ``s3://`` URL of ``model.tar.gz``, or of a prefix with a slash at its
+            end for a model that is not compressed, as large ones are. None if it is in the image.
         environment: Environment variables of the container: at most 100, keys and values of at
             most 1024 characters each and 32 KiB in total.
+        code: Scripts from the repository of the app. The container fetches them itself, which
+            needs ``network_isolation=False``; in ``model.tar.gz`` below ``code/`` they need not.
     """
 
     image: str
-    model_data_url: str
+    model_data_url: str | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
+    code: InferenceCode | None = None
 
-    def check(self, problems: Problems) -> None:
+    @property
+    def needs_network(self) -> bool:
+        """Whether the container fetches its code."""
+        return self.code is not None
+
+    @property
+    def uses_data_source(self) -> bool:
+        """Whether the model is a prefix of files."""
+        return self.model_data_url is not None and self.model_data_url.endswith("/")
+
+    def check(self, problems: Problems, what: str = "model") -> None:
         """Note what the service would refuse."""
-        super().check(problems)
-        if not is_token(self.image):
-            problems.check(
-                bool(re.fullmatch(r"\S{1,255}", self.image)),
-                "model.image",
-                got=self.image,
-                allowed="an image URI of 1 to 255 characters without spaces",
-                instead="Write '<account>.dkr.ecr.<region>.amazonaws.com/<repository>:<tag>'.",
-            )
-        if not is_token(self.model_data_url):
+        super().check(problems, what)
+        check_image(problems, f"{what}.image", self.image)
+        if is_literal(self.model_data_url):
             problems.check(
                 bool(re.fullmatch(r"s3://[^/]+/.+", self.model_data_url)),
-                "model.model_data_url",
+                f"{what}.model_data_url",
                 got=self.model_data_url,
                 allowed="an S3 URL with a bucket and a key",
                 instead="Write 's3://<bucket>/<version>/model.tar.gz'.",
             )
-        longest = max((len(text) for pair in self.environment.items() for text in pair), default=0)
-        size = sum(
-            len(key.encode()) + len(value.encode()) for key, value in self.environment.items()
-        )
+        check_environment(problems, f"{what}.environment", [self.environment])
+        if self.code is not None:
+            self.code.check(problems, what)
+
+    def bind(self, scope: Construct) -> BoundContainer:
+        """Take image and artifact as they are, and ship the code."""
+        container: dict[str, Any] = {"image": self.image}
+        if self.uses_data_source:
+            source = {
+                "s3Uri": self.model_data_url,
+                "s3DataType": "S3Prefix",
+                "compressionType": "None",
+            }
+            container["modelDataSource"] = {"s3DataSource": source}
+        elif self.model_data_url is not None:
+            container["modelDataUrl"] = self.model_data_url
+        environment = dict(self.environment)
+        bundle = None
+        if self.code is not None:
+            bundle = code_bundle(scope, "Code", _files(self.code.folder))
+            # What the SageMaker SDK's framework models set (sagemaker.model, script mode).
+            environment |= {
+                "SAGEMAKER_PROGRAM": self.code.entry_point,
+                "SAGEMAKER_SUBMIT_DIRECTORY": bundle.s3_object_url,
+            }
+        if environment:
+            container["environment"] = environment
+        return BoundContainer(container, bundle=bundle)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelFolder(_ModelSource):
+    """A model beside the code of the app, shipped with it as ``model.tar.gz``.
+
+    For small models: the archive is made at synth and goes to the bootstrap's asset bucket. Its
+    name is a hash of its content, so that a changed file is a new model. The container needs no
+    network for its code, which is in the archive below ``code/``.
+
+    Attributes:
+        image: The URI of the inference image.
+        folder: Where the files of the model lie.
+        environment: Environment variables of the container, as for `ModelArtifact`.
+        code: Scripts that go along.
+    """
+
+    buckets: Sequence[s3.IBucket] = ()
+    image: str
+    folder: str | Path
+    environment: Mapping[str, str] = field(default_factory=dict)
+    code: InferenceCode | None = None
+
+    def check(self, problems: Problems, what: str = "model") -> None:
+        """Note what the service would refuse."""
         problems.check(
-            len(self.environment) <= 100 and longest <= 1024 and size <= 32768,
-            "model.environment",
-            got=f"{len(self.environment)} variables, the longest text of {longest} characters, "
-            f"{size} bytes in total",
-            allowed="100 variables, texts of 1024 characters, 32768 bytes in total",
-            instead="Put large settings into the model artifact.",
+            bool(self.image_repository_arns),
+            f"{what}.image_repository_arns",
+            got=self.image_repository_arns,
+            allowed="one or more",
+            instead="Name the ECR repository of the inference image.",
         )
+        check_image(problems, f"{what}.image", self.image)
+        problems.check(
+            Path(self.folder).is_dir() and any(_files(self.folder)),
+            f"{what}.folder",
+            got=str(self.folder),
+            allowed="a folder with the files of the model",
+            instead="Write the folder that training saved the model to.",
+        )
+        check_environment(problems, f"{what}.environment", [self.environment])
+        if self.code is not None:
+            self.code.check(problems, what)
 
-    def bind(self, _scope: Construct) -> BoundModel:
-        """Take image and artifact as they are."""
-        container: dict[str, Any] = {"image": self.image, "modelDataUrl": self.model_data_url}
-        if self.environment:
-            container["environment"] = dict(self.environment)
-        return BoundModel(container)
+    def bind(self, scope: Construct) -> BoundContainer:
+        """Pack model and code."""
+        files = _files(self.folder)
+        environment = dict(self.environment)
+        if self.code is not None:
+            files |= {f"code/{name}": path for name, path in _files(self.code.folder).items()}
+            environment |= {
+                "SAGEMAKER_PROGRAM": self.code.entry_point,
+                "SAGEMAKER_SUBMIT_DIRECTORY": "/opt/ml/model/code",
+            }
+        bundle = code_bundle(scope, "Model", files)
+        container: dict[str, Any] = {"image": self.image, "modelDataUrl": bundle.s3_object_url}
+        if environment:
+            container["environment"] = environment
+        return BoundContainer(container, bundle=bundle)
 
 
-ServedModel = ApprovedModel | ModelPackage | ModelArtifact
+ModelSource = ApprovedModel | ModelPackage | ModelArtifact | ModelFolder
+
+
+def check_image(problems: Problems, what: str, image: str) -> None:
+    """Note an image URI that the service would refuse."""
+    if is_token(image):
+        return
+    problems.check(
+        bool(re.fullmatch(r"\S{1,255}", image)),
+        what,
+        got=image,
+        allowed="an image URI of 1 to 255 characters without spaces",
+        instead="Write '<account>.dkr.ecr.<region>.amazonaws.com/<repository>:<tag>'.",
+    )
+
+
+def check_environment(
+    problems: Problems, what: str, environments: Sequence[Mapping[str, str]]
+) -> None:
+    """Note environments that are too large; the 32 KiB are for all containers of a model."""
+    texts = [text for each in environments for pair in each.items() for text in pair]
+    most = max((len(each) for each in environments), default=0)
+    longest = max(map(len, texts), default=0)
+    size = sum(len(text.encode()) for text in texts)
+    problems.check(
+        most <= 100 and longest <= 1024 and size <= 32768,
+        what,
+        got=f"{most} variables, the longest text of {longest} characters, {size} bytes in total",
+        allowed="100 variables, texts of 1024 characters, 32768 bytes in total",
+        instead="Put large settings into the model artifact.",
+    )
+
+
+def _files(folder: str | Path) -> dict[str, Path]:
+    """All files below a folder by their relative path, without what Python leaves behind."""
+    root = Path(folder)
+    return {
+        path.relative_to(root).as_posix(): path
+        for path in sorted(root.rglob("*"))
+        if path.is_file() and "__pycache__" not in path.parts
+    }

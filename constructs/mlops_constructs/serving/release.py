@@ -14,11 +14,14 @@ fails or is rolled back (by an alarm of the endpoint, for example), it puts the 
 - The stack must have been deployed with an execution role, as ``cdk deploy`` does: CloudFormation
   goes on using that role, and the machine needs no permission on any resource of the stack (AWS
   CloudFormation user guide, "CloudFormation service role").
+- The group may be in another account: see `RegistryAccount`.
 - An approval from before the machine existed is not seen; start the machine by hand with
   ``{"detail": {"ModelPackageArn": "…"}}``.
 """
 
 from __future__ import annotations
+
+from typing import Protocol
 
 from aws_cdk import (
     Aws,
@@ -36,16 +39,26 @@ from aws_cdk import (
 )
 from constructs import Construct
 
+from mlops_constructs.common.approved_parameter import parameter_arn
 from mlops_constructs.common.encryption import allow_logs, ensure_key
 from mlops_constructs.common.errors import Problems
 from mlops_constructs.common.findings import acknowledge
 from mlops_constructs.common.roles import service_role
 from mlops_constructs.common.tokens import is_literal
 from mlops_constructs.serving.grants import allow_pattern
+from mlops_constructs.serving.sharing import RegistryAccount, approvals_of
 from mlops_constructs.serving.workflow import ReleaseWorkflow
 
 _SHORTEST = Duration.minutes(10)
-_LONGEST = Duration.hours(8)
+_LONGEST = Duration.hours(9)
+
+
+class UpdatedEndpoint(Protocol):
+    """What `BlueGreenEndpoint` offers of itself."""
+
+    @property
+    def longest_update(self) -> Duration:
+        """How long its deployment policy lets an update take."""
 
 
 class ModelRelease(Construct):
@@ -67,6 +80,8 @@ class ModelRelease(Construct):
         model_package_group_name: str,
         parameter_name: str,
         stack: Stack | str | None = None,
+        registry: RegistryAccount | None = None,
+        endpoint: UpdatedEndpoint | None = None,
         notify: sns.ITopic | None = None,
         encryption_key: kms.IKey | None = None,
         timeout: Duration | None = None,
@@ -79,10 +94,13 @@ class ModelRelease(Construct):
             model_package_group_name: The group whose approvals are released.
             parameter_name: The SSM parameter that `ApprovedModel` follows.
             stack: The stack with the endpoint, or its name; the stack of ``scope`` by default.
+            registry: Where the group is, if in another account.
+            endpoint: The endpoint that is updated, whose deployment ``timeout`` must outlast.
             notify: Told of every release, with what was served before and after.
             encryption_key: For the log; made if left out.
-            timeout: How long an update may take before it is cancelled: 10 minutes to 8 hours,
-                3 hours by default. Allow for the deployment policy's waits.
+            timeout: How long an update may take before it is cancelled: 10 minutes to 9 hours.
+                By default 3 hours, or half an hour more than the deployment of ``endpoint`` may
+                take, if that is longer.
 
         Raises:
             ValidationError: With everything that is wrong with the arguments.
@@ -91,8 +109,14 @@ class ModelRelease(Construct):
         here = Stack.of(self)
         target = stack if stack is not None else here
         stack_name = target if isinstance(target, str) else target.stack_name
-        timeout = timeout or Duration.hours(3)
-        self._check(model_package_group_name, parameter_name, stack_name, timeout)
+        longest = endpoint.longest_update if endpoint is not None else Duration.seconds(0)
+        if timeout is None:
+            usual = max(3 * 3600, int(longest.to_seconds()) + 1800)
+            timeout = Duration.seconds(usual)
+        self._check(
+            model_package_group_name, parameter_name, stack_name, timeout=timeout, longest=longest
+        )
+        self._registry = registry
 
         self.encryption_key = ensure_key(
             self, encryption_key, description=f"Log of the releases to {stack_name}"
@@ -134,7 +158,15 @@ class ModelRelease(Construct):
         self._allow_queue()
         self.rule = self._make_rule(model_package_group_name)
 
-    def _check(self, group: str, parameter_name: str, stack_name: str, timeout: Duration) -> None:
+    def _check(
+        self,
+        group: str,
+        parameter_name: str,
+        stack_name: str,
+        *,
+        timeout: Duration,
+        longest: Duration,
+    ) -> None:
         problems = Problems(self)
         for what, name, instead in (
             ("model_package_group_name", group, "Write the group's name as text."),
@@ -152,8 +184,16 @@ class ModelRelease(Construct):
             _SHORTEST.to_seconds() <= timeout.to_seconds() <= _LONGEST.to_seconds(),
             "timeout",
             got=f"{timeout.to_seconds():.0f} s",
-            allowed="10 minutes to 8 hours, the longest deployment of an endpoint",
+            allowed="10 minutes to 9 hours; the longest deployment of an endpoint takes 8",
             instead="Write Duration.hours(3).",
+        )
+        problems.check(
+            timeout.to_seconds() > longest.to_seconds(),
+            "timeout",
+            got=f"{timeout.to_seconds():.0f} s",
+            allowed=f"more than {longest.to_seconds():.0f} s, which the deployment policy of the "
+            "endpoint may take; the release would cancel it",
+            instead="Leave timeout out, or bake for a shorter time.",
         )
         problems.raise_if_any()
 
@@ -173,10 +213,10 @@ class ModelRelease(Construct):
             description=f"What a release to {stack_name} may do",
             service="states.amazonaws.com",
         )
-        parameter_arn = _parameter_arn(here, parameter_name)
+        approved = parameter_arn(self, parameter_name)
         role.add_to_policy(
             iam.PolicyStatement(
-                actions=["ssm:GetParameter", "ssm:PutParameter"], resources=[parameter_arn]
+                actions=["ssm:GetParameter", "ssm:PutParameter"], resources=[approved]
             )
         )
         # CloudFormation resolves a template's SSM parameters with the caller's permissions; every
@@ -184,7 +224,7 @@ class ModelRelease(Construct):
         role.add_to_policy(
             iam.PolicyStatement(
                 actions=["ssm:GetParameters"],
-                resources=[parameter_arn, _parameter_arn(here, _bootstrap_version(here))],
+                resources=[approved, parameter_arn(self, _bootstrap_version(here))],
             )
         )
         actions = [
@@ -208,6 +248,7 @@ class ModelRelease(Construct):
             # SageMaker lower-cases names inside ARNs.
             here.format_arn(
                 service="sagemaker",
+                account=self._registry.account if self._registry is not None else None,
                 resource="model-package",
                 resource_name=f"{group.lower()}/*",
             ),
@@ -257,13 +298,9 @@ class ModelRelease(Construct):
             self,
             "Approval",
             description=f"A model of {group} was approved",
-            event_pattern=events.EventPattern(
-                source=["aws.sagemaker"],
-                detail_type=["SageMaker Model Package State Change"],
-                detail={
-                    "ModelPackageGroupName": [group],
-                    "ModelApprovalStatus": ["Approved"],
-                },
+            event_bus=self._registry.event_bus if self._registry is not None else None,
+            event_pattern=approvals_of(
+                group, account=self._registry.account if self._registry is not None else None
             ),
             targets=[
                 targets.SfnStateMachine(
@@ -277,12 +314,6 @@ class ModelRelease(Construct):
                 )
             ],
         )
-
-
-def _parameter_arn(stack: Stack, name: str) -> str:
-    return stack.format_arn(
-        service="ssm", resource="parameter", resource_name=name.removeprefix("/")
-    )
 
 
 def _bootstrap_version(stack: Stack) -> str:

@@ -6,9 +6,14 @@ what users may do.
 
 from mlops_constructs.studio.address_space import ExistingVpc, NewVpc
 from mlops_constructs.studio.audit import DomainAudit
+from mlops_constructs.studio.capacity import Capacity
+from mlops_constructs.studio.data import ProjectData
 from mlops_constructs.studio.domain import SecureVpcDomain
-from mlops_constructs.studio.features import NetworkFeature
+from mlops_constructs.studio.endpoints import OwnEndpoints, SharedEndpoints
+from mlops_constructs.studio.features import NetworkFeature, OptionalEndpoint
+from mlops_constructs.studio.jumpstart import CuratedHub
 from mlops_constructs.studio.lifecycle import LifecycleScript, StudioApp
+from mlops_constructs.studio.mlflow import Mlflow, MlflowApp, MlflowSize, MlflowTrackingServer
 from mlops_constructs.studio.network import PrivateNetwork
 from mlops_constructs.studio.personas import (
     Administrator,
@@ -25,6 +30,7 @@ from mlops_constructs.studio.portal import (
     StudioPortal,
     StudioTool,
 )
+from mlops_constructs.studio.projects import ProjectTemplates
 from mlops_constructs.studio.settings import SpaceVolumes
 from mlops_constructs.studio.spaces import StudioSpace
 from mlops_constructs.studio.users import (
@@ -38,6 +44,8 @@ __all__ = [
     "Administrator",
     "Auditor",
     "Authentication",
+    "Capacity",
+    "CuratedHub",
     "DataScientist",
     "DockerAccess",
     "DomainAudit",
@@ -47,12 +55,21 @@ __all__ = [
     "IdentityCenter",
     "LifecycleScript",
     "MlEngineer",
+    "Mlflow",
+    "MlflowApp",
+    "MlflowSize",
+    "MlflowTrackingServer",
     "ModelReviewer",
     "NetworkFeature",
     "NewVpc",
+    "OptionalEndpoint",
+    "OwnEndpoints",
     "Persona",
     "PrivateNetwork",
+    "ProjectData",
+    "ProjectTemplates",
     "SecureVpcDomain",
+    "SharedEndpoints",
     "SpaceVolumes",
     "StudioApp",
     "StudioImage",

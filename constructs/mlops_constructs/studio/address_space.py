@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from aws_cdk import Fn, aws_ec2 as ec2
 
-from mlops_constructs.common.errors import Problems
+from mlops_constructs.common.errors import Problems, ValidationError
 from mlops_constructs.common.tokens import is_token
 
 _MOST_ZONES = 3
@@ -43,6 +43,17 @@ class NewVpc:
     def zone_count(self) -> int:
         """How many zones there are."""
         return self.zones if isinstance(self.zones, int) else len(self.zones)
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether `check` has nothing to note."""
+        problems = Problems("vpc")
+        self.check(problems)
+        try:
+            problems.raise_if_any()
+        except ValidationError:
+            return False
+        return True
 
     def check(self, problems: Problems) -> None:
         """Note everything that is wrong with the addresses and the zones."""
@@ -89,7 +100,7 @@ class NewVpc:
             got=self.cidr,
             allowed=f"/{_SHORTEST_PREFIX} to /{_LONGEST_PREFIX}",
             instead="A VPC takes no more than a /16; in less than a /24, the endpoints and a few "
-            "users (2 to 4 addresses each) use up the subnets.",
+            "users (up to 4 addresses each) use up the subnets.",
         )
         problems.check(
             any(block.subnet_of(private) for private in _PRIVATE),

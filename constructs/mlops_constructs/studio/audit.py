@@ -33,7 +33,7 @@ from constructs import Construct
 from mlops_constructs.common.buckets import secure_bucket
 from mlops_constructs.common.encryption import allow_logs, ensure_key
 from mlops_constructs.common.errors import Problems
-from mlops_constructs.common.findings import acknowledge
+from mlops_constructs.common.findings import acknowledge, in_packs
 
 #: S3 resources in the basic event selectors of a trail (CloudTrail user guide, "Quotas").
 _MOST_BUCKETS = 250
@@ -107,10 +107,10 @@ class DomainAudit(Construct):
         )
         acknowledge(
             self.trail,
-            {
-                "NIST.800.53.R5-IAMNoInlinePolicy": "The trail's role writes to one log group and "
-                "must go when the trail goes."
-            },
+            in_packs(
+                "IAMNoInlinePolicy",
+                "The trail's role writes to one log group and must go when the trail goes.",
+            ),
         )
         self.trail.add_s3_event_selector(
             [cloudtrail.S3EventSelector(bucket=bucket) for bucket in buckets],

@@ -42,7 +42,8 @@ from aws_cdk import (
 from constructs import Construct
 
 from mlops_constructs.common.encryption import allow_logs
-from mlops_constructs.common.findings import acknowledge
+from mlops_constructs.common.findings import acknowledge, in_packs
+from mlops_constructs.common.lambdas import OLDER_RUNTIME, python_runtime
 from mlops_constructs.common.roles import service_role
 from mlops_constructs.studio.deletion_function.domain import MARK
 from mlops_constructs.studio.deletion_function.leftovers import OWNER
@@ -115,7 +116,7 @@ class DomainDeletion(Construct):
                 ignore_mode=IgnoreMode.GIT,
             ),
             handler=f"{_CODE}.index.handler",
-            runtime=lambda_.Runtime.PYTHON_3_14,
+            runtime=python_runtime(),
             timeout=_TIMEOUT,
             memory_size=256,
             retry_attempts=0,
@@ -261,12 +262,20 @@ def _acknowledge_function(function: lambda_.Function) -> None:
     acknowledge(
         function,
         {
-            "NIST.800.53.R5-LambdaConcurrency": "CloudFormation calls it twice in the life of a "
-            "domain.",
-            "NIST.800.53.R5-LambdaDLQ": "CloudFormation waits for its answer and fails the "
-            "deletion without one: nothing is lost in a queue.",
-            "NIST.800.53.R5-LambdaInsideVPC": "It removes the domain's network and cannot stand "
-            "in it; it calls AWS APIs and reads no data.",
+            **in_packs(
+                "LambdaConcurrency", "CloudFormation calls it twice in the life of a domain."
+            ),
+            **in_packs(
+                "LambdaDLQ",
+                "CloudFormation waits for its answer and fails the deletion without one: nothing "
+                "is lost in a queue.",
+            ),
+            **in_packs(
+                "LambdaInsideVPC",
+                "It removes the domain's network and cannot stand in it; it calls AWS APIs and "
+                "reads no data.",
+            ),
+            **OLDER_RUNTIME,
         },
     )
 
@@ -276,7 +285,7 @@ def _acknowledge_policy(policy: iam.Policy, domain: sagemaker.CfnDomain) -> None
     arn = "arn:<AWS::Partition>:{service}:<AWS::Region>:<AWS::AccountId>:{resource}"
     reasons = {
         "AwsSolutions-IAM5[Resource::*]": "Lists of SageMaker, EFS and EC2 take no resource.",
-        "NIST.800.53.R5-IAMNoInlinePolicy": "It fits this one role and must go when it goes.",
+        **in_packs("IAMNoInlinePolicy", "It fits this one role and must go when it goes."),
     }
     for kind in ("app", "space", "user-profile"):
         found = arn.format(service="sagemaker", resource=f"{kind}/<{logical_id}.DomainId>/*")

@@ -7,7 +7,8 @@ What it makes, and guarantees:
 - a role for each persona, held to the domain's subnets, key and instance types by condition keys
   (`personas` has the table), and a role for the jobs that users start;
 - user profiles, each with its persona's role, whose name CloudTrail records as source identity;
-- lifecycle scripts under names that change with their content.
+- lifecycle scripts under names that change with their content;
+- on request MLflow (`mlflow`) and SageMaker Projects (`projects`).
 
 | what | property | why |
 |---|---|---|
@@ -33,6 +34,7 @@ from aws_cdk import (
     Annotations,
     Duration,
     RemovalPolicies,
+    RemovalPolicy,
     Stack,
     aws_ec2 as ec2,
     aws_events as events,
@@ -48,18 +50,30 @@ from mlops_constructs.common.naming import check_name
 from mlops_constructs.common.regions import check_region
 from mlops_constructs.common.removal import data_removal_policy
 from mlops_constructs.common.roles import wait_for_policy
+from mlops_constructs.studio.capacity import Capacity
 from mlops_constructs.studio.deletion import DomainDeletion
 from mlops_constructs.studio.features import NetworkFeature
 from mlops_constructs.studio.guards import Guards
+from mlops_constructs.studio.jumpstart import CuratedHub
 from mlops_constructs.studio.lifecycle import (
     LifecycleScript,
     StudioApp,
     check_scripts,
     make_lifecycle_config,
 )
+from mlops_constructs.studio.mlflow import MlflowApp, MlflowTrackingServer
 from mlops_constructs.studio.network import PrivateNetwork, check_feature
+from mlops_constructs.studio.on_request import add_hub, add_mlflow, add_projects
 from mlops_constructs.studio.personas import DataScientist, MlEngineer, Persona
-from mlops_constructs.studio.portal import DockerAccess, StudioImage, StudioPortal, check_images
+from mlops_constructs.studio.portal import (
+    DockerAccess,
+    StudioImage,
+    StudioPortal,
+    StudioTool,
+    check_images,
+)
+from mlops_constructs.studio.projects import LOCATION, ProjectTemplates
+from mlops_constructs.studio.regions import check_hub
 from mlops_constructs.studio.roles import default_role, job_role, persona_role
 from mlops_constructs.studio.settings import (
     SpaceVolumes,
@@ -83,6 +97,8 @@ _TYPES = (
     "AWS::SageMaker::StudioLifecycleConfig",
     "AWS::SageMaker::UserProfile",
 )
+#: The tag that tells what a user's apps, spaces and jobs cost.
+_COST_TAG = "StudioUser"
 #: What a domain that stays needs of the network that was made for it.
 _UNDER_A_DOMAIN = ("AWS::EC2::VPC", "AWS::EC2::Subnet", "AWS::EC2::SecurityGroup")
 _USERS_OPERATIONS = (
@@ -98,6 +114,7 @@ class SecureVpcDomain(Construct):
 
     Attributes:
         domain: The domain.
+        domain_name: Its name.
         domain_id: Its id, ``d-…``.
         domain_arn: Its ARN.
         network: Where its apps run.
@@ -109,6 +126,9 @@ class SecureVpcDomain(Construct):
         user_profiles: The profiles, by name.
         spaces: The spaces that came with the domain, by name.
         lifecycle_configs: The lifecycle scripts, by name without the hash.
+        mlflow: The tracking server or app, if the domain has one.
+        project_templates: The bucket of the templates of projects, if the domain has them.
+        hub: The hub of models, if the domain has one.
     """
 
     def __init__(
@@ -130,6 +150,9 @@ class SecureVpcDomain(Construct):
         portal: StudioPortal | None = None,
         custom_images: Sequence[StudioImage] = (),
         docker: DockerAccess | None = None,
+        mlflow: MlflowTrackingServer | MlflowApp | None = None,
+        projects: ProjectTemplates | None = None,
+        hub: CuratedHub | None = None,
         home_efs: bool = False,
         destroy_data: bool = False,
         keep_home_directories: bool = False,
@@ -156,6 +179,12 @@ class SecureVpcDomain(Construct):
             custom_images: Images that users may choose. The roles of users must be allowed to
                 pull them.
             docker: Whose images users may pull with Docker; nobody's unless given.
+            mlflow: A tracking server or an app. Data scientists and ML engineers log to it, the
+                other personas look at it.
+            projects: The organization's templates of SageMaker Projects, from which ML engineers
+                make projects. Without it, Studio hides the tool.
+            hub: The models of JumpStart that users see. Without it, Studio hides JumpStart, whose
+                public hub personas do not read.
             home_efs: Whether users have a home directory on EFS. CloudFormation does not delete
                 its file system; it cannot be turned off again.
             destroy_data: Whether the domain goes with the stack, with all apps, spaces and their
@@ -174,18 +203,9 @@ class SecureVpcDomain(Construct):
         personas = (DataScientist(), MlEngineer()) if personas is None else tuple(personas)
         volumes = space_volumes or SpaceVolumes()
 
+        wanted = self._features(home_efs, mlflow)
         problems = Problems(self)
-        check_name(problems, "domain_name", domain_name)
-        check_region(
-            problems,
-            Stack.of(self).region,
-            *_TYPES,
-            what="region",
-            instead="Deploy Studio to a neighbouring region; its network must be there too.",
-        )
-        if network is not None:
-            for feature in self._features(home_efs):
-                check_feature(problems, network, feature)
+        self._check_place(problems, domain_name, network, wanted, len(user_profiles))
         problems.check(
             len(security_groups) < _MOST_SECURITY_GROUPS,
             "security_groups",
@@ -200,8 +220,11 @@ class SecureVpcDomain(Construct):
         check_scripts(problems, lifecycle_scripts)
         check_spaces(problems, spaces, [profile.name for profile in user_profiles])
         check_images(problems, custom_images)
-        if docker is not None:
-            docker.check(problems)
+        if hub is not None:
+            check_hub(problems, Stack.of(self).region)
+        for choice in (docker, mlflow, projects, hub):
+            if choice is not None:
+                choice.check(problems)
         removal_policy = data_removal_policy(self, problems, destroy_data)
         problems.check(
             not keep_home_directories or (home_efs and destroy_data),
@@ -227,7 +250,8 @@ class SecureVpcDomain(Construct):
         self.network = network or PrivateNetwork(
             self,
             "Network",
-            features=self._features(home_efs),
+            features=wanted,
+            capacity=Capacity(users=max(Capacity.users, len(user_profiles))),
             encryption_key=self.encryption_key,
             destroy_data=destroy_data,
         )
@@ -238,6 +262,10 @@ class SecureVpcDomain(Construct):
         self.default_role = default_role(self, self.encryption_key)
         self.job_role = self._make_job_role(personas)
         self.roles = self._make_persona_roles(personas)
+        people = [(persona, self.roles[persona.name]) for persona in personas]
+        self.mlflow = add_mlflow(self, mlflow, people, self.encryption_key, removal_policy)
+        self.project_templates = add_projects(self, projects, people, self.encryption_key)
+        self.hub = add_hub(self, hub, people, removal_policy)
         scripts = Construct(self, "Scripts")
         self.lifecycle_configs = {
             script.name: make_lifecycle_config(
@@ -254,18 +282,18 @@ class SecureVpcDomain(Construct):
             portal=portal or StudioPortal(),
             images=custom_images,
             docker=docker,
+            projects=projects,
             home_efs=home_efs,
         )
+        self.domain_name = domain_name
         self.domain.apply_removal_policy(removal_policy)
         self.domain_id: str = self.domain.attr_domain_id
         self.domain_arn: str = self.domain.attr_domain_arn
         profiles = Construct(self, "Profiles")
         self.user_profiles = {
-            profile.name: self._make_profile(profiles, profile) for profile in user_profiles
+            profile.name: self._make_profile(profiles, profile, removal_policy)
+            for profile in user_profiles
         }
-        # A profile owns spaces and a home directory: it stays with the domain.
-        for resource in self.user_profiles.values():
-            resource.apply_removal_policy(removal_policy)
         self.spaces = make_spaces(
             Construct(self, "Spaces"),
             spaces,
@@ -355,10 +383,56 @@ class SecureVpcDomain(Construct):
             resource_arns=[arn],
         )
 
+    def cost_tag(self, user_profile: str) -> tuple[str, str]:
+        """The tag by which a user's costs are told apart, such as for a `TaggedBudget`.
+
+        The profile carries it, and SageMaker hands it on to the user's apps and spaces
+        (TagPropagation). Jobs carry it as far as what starts them does so, as the SageMaker SDK
+        in Studio does. A tag counts once it is activated for cost allocation.
+
+        Args:
+            user_profile: The name of the profile.
+
+        Returns:
+            Key and value.
+
+        Raises:
+            ValidationError: If the domain has no such profile.
+        """
+        self._known("user_profile", user_profile, self.user_profiles)
+        return (_COST_TAG, f"{self.domain_name}/{user_profile}")
+
     @staticmethod
-    def _features(home_efs: bool) -> tuple[NetworkFeature, ...]:
-        features = (NetworkFeature.STUDIO, NetworkFeature.JOBS)
-        return (*features, NetworkFeature.HOME_EFS) if home_efs else features
+    def _features(
+        home_efs: bool, mlflow: MlflowTrackingServer | MlflowApp | None
+    ) -> tuple[NetworkFeature, ...]:
+        features = [NetworkFeature.STUDIO, NetworkFeature.JOBS]
+        if home_efs:
+            features.append(NetworkFeature.HOME_EFS)
+        if isinstance(mlflow, MlflowTrackingServer):
+            features.append(NetworkFeature.MLFLOW)
+        return tuple(features)
+
+    def _check_place(
+        self,
+        problems: Problems,
+        domain_name: str,
+        network: PrivateNetwork | None,
+        features: Sequence[NetworkFeature],
+        users: int,
+    ) -> None:
+        check_name(problems, "domain_name", domain_name)
+        check_region(
+            problems,
+            Stack.of(self).region,
+            *_TYPES,
+            what="region",
+            instead="Deploy Studio to a neighbouring region; its network must be there too.",
+        )
+        if network is not None:
+            for feature in features:
+                check_feature(problems, network, feature)
+            Capacity(users=users, job_instances=0).check(problems, network.room)
 
     def _known(self, what: str, name: str, known: dict[str, _T]) -> _T:
         if name not in known:
@@ -399,6 +473,9 @@ class SecureVpcDomain(Construct):
                 job_roles=passed,
                 key=self.encryption_key,
             )
+            if self.job_role is not None and self.job_role in passed:
+                for data in persona.data:
+                    data.allow_jobs(self.job_role)
         return roles
 
     # --- resources ------------------------------------------------------------------------------
@@ -414,6 +491,7 @@ class SecureVpcDomain(Construct):
         portal: StudioPortal,
         images: Sequence[StudioImage],
         docker: DockerAccess | None,
+        projects: ProjectTemplates | None,
         home_efs: bool,
     ) -> sagemaker.CfnDomain:
         jupyter_lab, code_editor = (
@@ -438,7 +516,8 @@ class SecureVpcDomain(Construct):
                 "enableDockerAccess": "ENABLED",
                 "vpcOnlyTrustedAccounts": list(docker.trusted_accounts),
             }
-        hidden = portal.settings()
+        set_up = ((StudioTool.PROJECTS, projects), (StudioTool.JUMP_START, self.hub))
+        hidden = portal.settings(shown=[tool for tool, made in set_up if made is not None])
         domain = sagemaker.CfnDomain(
             self,
             "Domain",
@@ -462,9 +541,14 @@ class SecureVpcDomain(Construct):
             default_space_settings=shared,
         )
         wait_for_policy(domain, self.default_role)
+        if projects is not None and self.project_templates is not None:
+            location = f"s3://{self.project_templates.bucket_name}/{projects.prefix}"
+            domain.tags.set_tag(LOCATION, location)
         return domain
 
-    def _make_profile(self, scope: Construct, profile: UserProfile) -> sagemaker.CfnUserProfile:
+    def _make_profile(
+        self, scope: Construct, profile: UserProfile, removal_policy: RemovalPolicy
+    ) -> sagemaker.CfnUserProfile:
         role = self.roles[profile.persona.name]
         sso = profile.sso_user_name
         resource = sagemaker.CfnUserProfile(
@@ -479,6 +563,9 @@ class SecureVpcDomain(Construct):
             ),
         )
         wait_for_policy(resource, role)
+        resource.tags.set_tag(_COST_TAG, f"{self.domain_name}/{profile.name}")
+        # A profile owns spaces and a home directory: it stays with the domain.
+        resource.apply_removal_policy(removal_policy)
         return resource
 
 

@@ -15,12 +15,15 @@
 | EVENTS | events |
 | AUTOSCALING | application-autoscaling |
 | BEDROCK | bedrock-runtime |
+| FIPS | beside each of the above that has one, its twin with FIPS 140 cryptography |
 
 S3 and DynamoDB have gateway endpoints in every network. An interface endpoint costs money for
 every hour and zone, hence no feature is on that nobody asked for.
 
 Sources: SageMaker developer guide, "Connect SageMaker Studio in a VPC to external resources" and
-"Connect to SageMaker AI within your VPC"; names: aws-cdk-lib, InterfaceVpcEndpointAwsService.
+"Connect to SageMaker AI within your VPC" (endpoint policies have no effect on the FIPS endpoint of
+the runtime); names: aws-cdk-lib, InterfaceVpcEndpointAwsService; regions with FIPS endpoints of
+SageMaker's API and runtime: botocore, endpoints.json.
 """
 
 from __future__ import annotations
@@ -28,6 +31,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 from enum import Enum
+from typing import Final
 
 from aws_cdk import aws_ec2 as ec2
 
@@ -49,6 +53,41 @@ class NetworkFeature(Enum):
     EVENTS = "events"
     AUTOSCALING = "autoscaling"
     BEDROCK = "bedrock"
+    FIPS = "fips"
+
+
+class OptionalEndpoint(Enum):
+    """Endpoints that a network can do without; the values are their construct ids."""
+
+    MONITORING = "Monitoring"
+    SAGEMAKER_METRICS = "SagemakerMetrics"
+    GLUE = "Glue"
+    ATHENA = "Athena"
+    LAKE_FORMATION = "LakeFormation"
+
+    @property
+    def lost(self) -> str:
+        """What does not work without it."""
+        return _LOST[self]
+
+
+_LOST: Final = {
+    OptionalEndpoint.MONITORING: "code in jobs and notebooks neither puts nor reads metrics",
+    OptionalEndpoint.SAGEMAKER_METRICS: "metrics of training jobs do not show while they run",
+    OptionalEndpoint.GLUE: "notebooks do not read the tables of the offline store",
+    OptionalEndpoint.ATHENA: "notebooks do not query the offline store",
+    OptionalEndpoint.LAKE_FORMATION: "tables that Lake Formation governs cannot be queried",
+}
+
+#: Where SageMaker's API and runtime have both a FIPS endpoint.
+FIPS_REGIONS: Final = ("us-east-1", "us-east-2", "us-gov-west-1", "us-west-1", "us-west-2")
+#: Services with an endpoint service for FIPS beside the normal one.
+_WITH_FIPS: Final = frozenset(
+    {
+        *("SAGEMAKER_API", "SAGEMAKER_RUNTIME", "STS", "KMS", "ELASTIC_FILESYSTEM", "SSM"),
+        *("CODEBUILD", "CODECOMMIT", "CODECOMMIT_GIT", "BEDROCK_RUNTIME"),
+    }
+)
 
 
 @dataclass(frozen=True)
@@ -73,6 +112,17 @@ class InterfaceEndpoint:
         """The service, as CDK names it."""
         service: ec2.InterfaceVpcEndpointAwsService = getattr(_Services, self.attribute)
         return service
+
+    @property
+    def twin(self) -> InterfaceEndpoint | None:
+        """Its endpoint with FIPS cryptography, where there is one."""
+        if self.attribute not in _WITH_FIPS:
+            return None
+        return InterfaceEndpoint(
+            f"{self.construct_id}Fips",
+            f"{self.attribute}_FIPS",
+            guarded=self.guarded and self.attribute != "SAGEMAKER_RUNTIME",
+        )
 
 
 _ALWAYS = (
@@ -131,10 +181,19 @@ _BY_FEATURE: dict[NetworkFeature, tuple[InterfaceEndpoint, ...]] = {
 }
 
 
-def endpoints_for(features: Collection[NetworkFeature]) -> list[InterfaceEndpoint]:
+def endpoints_for(
+    features: Collection[NetworkFeature], without: Collection[OptionalEndpoint] = ()
+) -> list[InterfaceEndpoint]:
     """The interface endpoints that the features need, each once, in the order of the table."""
+    left_out = {one.value for one in without if isinstance(one, OptionalEndpoint)}
     wanted = list(_ALWAYS)
     for feature in NetworkFeature:
         if feature in features:
-            wanted += [point for point in _BY_FEATURE[feature] if point not in wanted]
+            wanted += [
+                point
+                for point in _BY_FEATURE.get(feature, ())
+                if point not in wanted and point.construct_id not in left_out
+            ]
+    if NetworkFeature.FIPS in features:
+        wanted += [twin for point in wanted if (twin := point.twin) is not None]
     return wanted

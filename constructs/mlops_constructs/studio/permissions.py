@@ -72,6 +72,7 @@ def give(role: iam.Role, permissions: Iterable[Permission]) -> None:
 
 def _in_findings(resource: str) -> str:
     arn = _arn(resource, "<AWS::Partition>", "<AWS::Region>", "<AWS::AccountId>")
+    arn = arn.replace(Aws.PARTITION, "<AWS::Partition>").replace(Aws.REGION, "<AWS::Region>")
     # Policy variables such as ${sagemaker:DomainId} come out like the pseudo parameters.
     return re.sub(r"\$\{([^}]+)\}", r"<\1>", arn)
 

@@ -15,6 +15,10 @@
 | change the domain | no | no | no | in VpcOnly mode, its subnets | no |
 | notebook instances | no | no | no | without root, in the VPC | no |
 | read roles, key policy, CloudTrail | no | no | no | no | yes |
+| objects of buckets | its `ProjectData` | its `ProjectData` | no | no | no |
+| MLflow, where the domain has it | log and look | log and look | look | look | look |
+| make SageMaker Projects, where the domain has them | no | yes | no | no | no |
+| models of the domain's JumpStart hub | train | train, deploy | no | choose | no |
 | pass roles | job roles | job roles | no | job roles | no |
 
 Who registers a version does not approve it. Profiles and personas are deployed, not made by hand:
@@ -38,6 +42,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 from aws_cdk import aws_iam as iam
 
@@ -45,6 +50,7 @@ from mlops_constructs.common.errors import Problems
 from mlops_constructs.common.naming import check_name
 from mlops_constructs.common.tokens import is_token
 from mlops_constructs.studio import abilities
+from mlops_constructs.studio.data import ProjectData
 from mlops_constructs.studio.guards import Guards
 from mlops_constructs.studio.permissions import Permission, sagemaker
 
@@ -65,6 +71,8 @@ class Persona:
         job_roles: The roles that users may pass to jobs and pipelines; the domain's job role if
             none is given.
         permissions_boundary: The most that the role may ever do, whatever is granted to it.
+        data: What the persona and its jobs read and write; no object unless given. Roles in
+            ``job_roles`` are somebody else's and get nothing here.
     """
 
     name: str = "data-scientist"
@@ -72,6 +80,12 @@ class Persona:
     app_instance_types: Sequence[str] = ("ml.t3.medium", "ml.t3.large", "ml.t3.xlarge")
     job_roles: Sequence[iam.IRole] = ()
     permissions_boundary: iam.IManagedPolicy | None = None
+    data: Sequence[ProjectData] = ()
+
+    #: Whether it logs to MLflow; whoever does not may look.
+    tracks: ClassVar[bool] = True
+    #: Whether it makes SageMaker Projects, and deploys models of a hub.
+    makes_projects: ClassVar[bool] = False
 
     def check(self, problems: Problems) -> None:
         """Note everything that is wrong with the persona."""
@@ -98,6 +112,8 @@ class Persona:
                 allowed="instance types such as 'ml.m5.large' or 'ml.m5.*'",
                 instead="List at least one; SageMaker's types start with 'ml.'.",
             )
+        for number, data in enumerate(self.data):
+            data.check(problems, f"{what}.data[{number}]")
 
     def permissions(self, guards: Guards, job_role_arns: Sequence[str]) -> list[Permission]:
         """What the persona's role may do.
@@ -141,6 +157,8 @@ class MlEngineer(Persona):
     name: str = "ml-engineer"
     trial_prefix: str = "trial-"
 
+    makes_projects = True
+
     def check(self, problems: Problems) -> None:
         """Note everything that is wrong with the persona."""
         super().check(problems)
@@ -168,6 +186,8 @@ class _WithoutJobs(Persona):
     instance_types: Sequence[str] = field(default=("ml.m5.large",), init=False, repr=False)
     app_instance_types: Sequence[str] = field(default=("ml.t3.medium",), init=False, repr=False)
     job_roles: Sequence[iam.IRole] = field(default=(), init=False, repr=False)
+    data: Sequence[ProjectData] = field(default=(), init=False, repr=False)
+    tracks = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -205,6 +225,8 @@ class Administrator(Persona):
 
     name: str = "administrator"
     app_instance_types: Sequence[str] = field(default=("ml.t3.medium",), init=False, repr=False)
+    data: Sequence[ProjectData] = field(default=(), init=False, repr=False)
+    tracks = False
 
     def permissions(self, guards: Guards, job_role_arns: Sequence[str]) -> list[Permission]:
         """Reading and administering; neither spaces nor jobs of its own."""

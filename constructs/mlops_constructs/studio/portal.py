@@ -2,8 +2,8 @@
 
 Canvas has settings in the API (CreateDomain, CanvasAppSettings) and none in CloudFormation
 (registry schema of 2026-10-20); it neither stops when idle by the domain's settings nor works
-without further endpoints, hence it is hidden unless shown on purpose. SageMaker Projects need the
-account-wide switch EnableSagemakerServicecatalogPortfolio, which has no resource either.
+without further endpoints and rights that no persona has, hence it is hidden. SageMaker Projects and
+JumpStart are hidden unless the domain is set up for them (`projects`, `jumpstart`).
 
 Hiding is no permission: a user who may call the API still can. Personas hold that.
 """
@@ -69,17 +69,23 @@ class StudioPortal:
     """What the web portal of Studio leaves out.
 
     Attributes:
-        hidden_tools: Such as JumpStart, whose public models a private network does not reach.
+        hidden_tools: By default JumpStart and Projects, unless the domain is set up for them.
         hidden_apps: By default Canvas.
     """
 
-    hidden_tools: Sequence[StudioTool] = (StudioTool.PROJECTS,)
+    hidden_tools: Sequence[StudioTool] = (StudioTool.JUMP_START, StudioTool.PROJECTS)
     hidden_apps: Sequence[HideableApp] = (HideableApp.CANVAS,)
 
-    def settings(self) -> dict[str, Any]:
-        """The property StudioWebPortalSettings."""
+    def settings(self, *, shown: Sequence[StudioTool] = ()) -> dict[str, Any]:
+        """The property StudioWebPortalSettings.
+
+        Args:
+            shown: Tools that the domain has been set up for, and that are not hidden.
+        """
         hidden = {
-            "hiddenMlTools": sorted({tool.value for tool in self.hidden_tools}),
+            "hiddenMlTools": sorted(
+                {tool.value for tool in self.hidden_tools if tool not in shown}
+            ),
             "hiddenAppTypes": sorted({app.value for app in self.hidden_apps}),
         }
         return {name: values for name, values in hidden.items() if values}

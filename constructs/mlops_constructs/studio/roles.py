@@ -1,4 +1,11 @@
-"""The roles of a domain: that of a user without a persona, those of personas, that of jobs."""
+"""The roles of a domain: that of a user without a persona, those of personas, that of jobs.
+
+Studio assumes its roles for this account and region only: the guide documents the source ARN that
+it sends, down to the ``*`` at its end, which is no wildcard (SageMaker developer guide,
+"Cross-service confused deputy prevention"). It documents one each for training, processing and
+transform jobs, too, but none for AutoML and tuning, which users start with the same role: the role
+of jobs has no such condition, as one on a key that is not sent would refuse every job.
+"""
 
 from __future__ import annotations
 
@@ -46,6 +53,8 @@ def persona_role(
     if persona.permissions_boundary is not None:
         iam.PermissionsBoundary.of(role).apply(persona.permissions_boundary)
     give(role, persona.permissions(guards, [job_role.role_arn for job_role in job_roles]))
+    for data in persona.data:
+        data.allow_user(role)
     key.grant(role, "kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey")
     _allow_grants(role, key)
     return role
@@ -74,7 +83,12 @@ def job_role(scope: Construct, key: kms.IKey) -> iam.Role:
 
 
 def _studio_role(scope: Construct, construct_id: str, description: str) -> iam.Role:
-    role = sagemaker_role(scope, construct_id, description=description)
+    of_this_account = {
+        "ArnLike": {
+            "aws:SourceArn": f"arn:{Aws.PARTITION}:sagemaker:{Aws.REGION}:{Aws.ACCOUNT_ID}:*"
+        }
+    }
+    role = sagemaker_role(scope, construct_id, description=description, conditions=of_this_account)
     policy = role.assume_role_policy
     if policy is not None:
         # Studio sets the profile's name as the source identity (ExecutionRoleIdentityConfig).
@@ -82,6 +96,7 @@ def _studio_role(scope: Construct, construct_id: str, description: str) -> iam.R
             iam.PolicyStatement(
                 principals=[iam.ServicePrincipal("sagemaker.amazonaws.com")],
                 actions=["sts:SetSourceIdentity"],
+                conditions=of_this_account,
             )
         )
     allow_job_logs(role, "studio")

@@ -85,9 +85,20 @@ def allow_itself(
 
 
 def allow_https_out(
-    group: ec2.SecurityGroup, endpoints: ec2.SecurityGroup, gateway_prefix_lists: Sequence[str]
+    group: ec2.SecurityGroup,
+    endpoints: ec2.SecurityGroup,
+    gateway_prefix_lists: Sequence[str],
+    far: str | None = None,
 ) -> None:
-    """HTTPS to the endpoints: to any address, unless the gateways' prefix lists are known."""
+    """HTTPS to the endpoints: to any address, unless the gateways' prefix lists are known.
+
+    Args:
+        group: Who calls.
+        endpoints: The group of the interface endpoints.
+        gateway_prefix_lists: Of the gateway endpoints.
+        far: The addresses of the central VPC that the interface endpoints are in; a group cannot
+            be named across a transit gateway.
+    """
     if not gateway_prefix_lists:
         group.add_egress_rule(ec2.Peer.any_ipv4(), ec2.Port.tcp(HTTPS), "HTTPS to VPC endpoints")
         return
@@ -95,7 +106,8 @@ def allow_https_out(
         group,
         "EndpointsOut",
         group_id=group.security_group_id,
-        destination_security_group_id=endpoints.security_group_id,
+        destination_security_group_id=None if far else endpoints.security_group_id,
+        cidr_ip=far,
         ip_protocol="tcp",
         from_port=HTTPS,
         to_port=HTTPS,

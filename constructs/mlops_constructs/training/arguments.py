@@ -16,7 +16,8 @@ from importlib import resources
 from typing import TypedDict
 
 from mlops_constructs.common.tokens import is_token
-from mlops_constructs.training.document import SENTINEL, Json, Step
+from mlops_constructs.training.definition_function.binding import SENTINEL
+from mlops_constructs.training.document import Json, Step
 from mlops_constructs.training.step_types import STEP_TYPES
 
 _FUNCTIONS = frozenset({"Get", "Std:Join", "Std:JsonGet"})

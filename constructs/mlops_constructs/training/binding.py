@@ -7,13 +7,13 @@ they were compiled with (1.0 stays 1.0), and one string crosses to jsii instead 
 from __future__ import annotations
 
 import difflib
-import json
 from collections.abc import Collection, Mapping, Sequence
 
 from aws_cdk import Fn
 
 from mlops_constructs.common.errors import Problems
-from mlops_constructs.training.document import SENTINEL, Json, sentinels
+from mlops_constructs.training.definition_function.binding import SENTINEL
+from mlops_constructs.training.document import Json, sentinels
 
 # A list token is encoded as a list with this in its one element (aws-cdk-lib, encoding.ts).
 _LIST_TOKEN = "#{Token["  # noqa: S105 (no password)
@@ -72,40 +72,22 @@ def check_sentinels(
         )
 
 
-def bind(value: Json, bindings: Mapping[str, Binding]) -> Json:
-    """A copy in which every sentinel is replaced."""
-    if isinstance(value, str):
-        return SENTINEL.sub(lambda match: _text(match.group(1), bindings), value)
-    if isinstance(value, dict):
-        return {key: bind(item, bindings) for key, item in value.items()}
-    if isinstance(value, list):
-        items = _list_binding(value[0], bindings) if len(value) == 1 else None
-        if items is not None:
-            return _list(items)
-        return [bind(item, bindings) for item in value]
-    return value
-
-
-def _list(items: Sequence[str]) -> list[str]:
-    """A list of strings in a form that survives ``json.dumps``.
+def tokens(bindings: Mapping[str, Binding]) -> dict[str, Binding]:
+    """Bindings whose lists survive ``json.dumps``.
 
     A list that is known only at deployment is one token for the whole list: joined by what stands
     between two elements in JSON, it becomes a list again.
     """
-    if len(items) == 1 and _LIST_TOKEN in items[0]:
-        return [Fn.join('","', list(items))]
-    return list(items)
+    return {
+        name: binding
+        if isinstance(binding, str) or not _is_list_token(binding)
+        else [Fn.join('","', list(binding))]
+        for name, binding in bindings.items()
+    }
 
 
-def to_text(document: Json) -> str:
-    """The definition as it is deployed, without needless blanks."""
-    return json.dumps(document, separators=(",", ":"), sort_keys=True, ensure_ascii=False)
-
-
-def _list_binding(item: Json, bindings: Mapping[str, Binding]) -> Sequence[str] | None:
-    match = SENTINEL.fullmatch(item) if isinstance(item, str) else None
-    binding = bindings.get(match.group(1)) if match else None
-    return None if binding is None or isinstance(binding, str) else binding
+def _is_list_token(items: Sequence[str]) -> bool:
+    return len(items) == 1 and _LIST_TOKEN in items[0]
 
 
 def _places(paths: Sequence[str]) -> str:
@@ -120,9 +102,3 @@ def _without_lists(value: Json) -> Json:
         alone = len(value) == 1 and isinstance(value[0], str) and SENTINEL.fullmatch(value[0])
         return [] if alone else [_without_lists(item) for item in value]
     return value
-
-
-def _text(name: str, bindings: Mapping[str, Binding]) -> str:
-    binding = bindings[name]
-    assert isinstance(binding, str), name  # noqa: S101 (check_sentinels has refused it)
-    return binding

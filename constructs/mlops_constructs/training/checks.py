@@ -19,6 +19,7 @@ from mlops_constructs.training.document import (
     find_steps,
     is_step,
 )
+from mlops_constructs.training.job_settings import setting_problems
 from mlops_constructs.training.outside import outside_problems
 from mlops_constructs.training.parameters import fits, known_types
 from mlops_constructs.training.references import check_cycles, check_references
@@ -229,7 +230,7 @@ def _check_step(problems: Problems, step: Step) -> None:
             "differ by region",
             instead="Write {{image.<name>}} and pass images={'<name>': FrameworkImage(…)}.",
         )
-    for path, problem, allowed, instead in outside_problems(step):
+    for path, problem, allowed, instead in (*outside_problems(step), *setting_problems(step)):
         problems.add(f"{where}, {path}", got=problem, allowed=allowed, instead=instead)
     for path, problem, allowed in argument_problems(step):
         problems.add(

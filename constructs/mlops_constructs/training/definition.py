@@ -21,6 +21,8 @@ from mlops_constructs.training.parameters import Parameter, find_parameters
 
 DEFINITION = "definition.json"
 LOCK = "definition.lock.json"
+#: The folder with the functions of Lambda steps, a file each, named after the sentinel.
+FUNCTIONS = "functions"
 _COMPILER = "pipeline_code/.venv/bin/python -m pipeline_code.compiler"
 _LOCK_SCHEMA = 1
 
@@ -35,12 +37,14 @@ class PipelineDefinition:
         bundles: Step code: bundle name to files, path inside the archive to path on disk. A
             bundle is used by ``{{code.<bundle>.uri}}`` and ``{{code.<bundle>.file}}``.
         images: AWS's images: framework to version, for ``{{image.<framework>}}``.
+        functions: Functions of Lambda steps: the name in ``{{function.<name>}}`` to the file.
     """
 
     name: str
     document: Mapping[str, Json]
     bundles: Mapping[str, Mapping[str, Path]] = field(default_factory=dict)
     images: Mapping[str, str] = field(default_factory=dict)
+    functions: Mapping[str, Path] = field(default_factory=dict)
 
     @classmethod
     def from_folder(cls, folder: str | Path) -> Self:
@@ -76,7 +80,16 @@ class PipelineDefinition:
                 )
         problems.raise_if_any()
         images = {name: image["version"] for name, image in lock["images"].items()}
-        return cls(name=folder.name, document=document, bundles=bundles, images=images)
+        functions = {
+            path.stem.replace("_", "-"): path for path in sorted(folder.glob(f"{FUNCTIONS}/*.py"))
+        }
+        return cls(
+            name=folder.name,
+            document=document,
+            bundles=bundles,
+            images=images,
+            functions=functions,
+        )
 
     @cached_property
     def steps(self) -> tuple[Step, ...]:

@@ -11,11 +11,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from mlops_constructs.training.definition_function.binding import SENTINEL
+
 # What json.loads returns; a recursive type would be cast away at every use.
 Json = Any
-
-#: ``{{name}}``, alone or inside a longer string, stands for a value known at deployment.
-SENTINEL = re.compile(r"\{\{(.*?)\}\}")
 
 _BRANCHES = ("IfSteps", "ElseSteps")
 _STEP_REFERENCE = re.compile(r"Steps\.([^.\[]+)")

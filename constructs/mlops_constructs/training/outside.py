@@ -25,7 +25,8 @@ from dataclasses import dataclass, field
 from aws_cdk import Stack, aws_iam as iam, aws_lambda as lambda_, aws_sqs as sqs
 
 from mlops_constructs.common.findings import acknowledge_wildcards
-from mlops_constructs.training.document import SENTINEL, Json, Step
+from mlops_constructs.training.definition_function.binding import SENTINEL
+from mlops_constructs.training.document import Json, Step
 
 _STEP_ACTIONS = ("AddJobFlowSteps", "CancelSteps", "DescribeStep", "ListSteps")
 _CLUSTER_ACTIONS = ("DescribeCluster", "RunJobFlow", "TerminateJobFlows")

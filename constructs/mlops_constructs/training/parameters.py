@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from mlops_constructs.common.errors import Problems
 from mlops_constructs.common.tokens import is_token
 from mlops_constructs.training.document import Json
+from mlops_constructs.training.starting import START_TIME
 
 #: What a trigger may pass; SageMaker takes parameters as text.
 Value = str | int | float | bool
@@ -80,7 +81,8 @@ def start_values(
     declared: Mapping[str, Parameter],
     given: Mapping[str, Value],
     *,
-    by_event: bool = False,
+    from_event: bool = False,
+    direct: bool = False,
 ) -> list[dict[str, str]]:
     """The parameters of a trigger as EventBridge and its Scheduler take them.
 
@@ -88,7 +90,8 @@ def start_values(
         problems: Where to note what does not fit the definition.
         declared: The pipeline's parameters.
         given: What the trigger passes; a rule may pass paths into the event, ``$.detail.x``.
-        by_event: Whether an EventBridge rule passes them, and not the Scheduler.
+        from_event: Whether an EventBridge rule passes them.
+        direct: Whether it passes them to the pipeline itself.
     """
     values = {name: _text(value) for name, value in given.items()}
     for name, text in values.items():
@@ -100,14 +103,23 @@ def start_values(
                 instead="Take a parameter that the pipeline declares.",
             )
             continue
-        if by_event and not _EVENT_NAME.fullmatch(name):
+        if from_event and direct and not _EVENT_NAME.fullmatch(name):
             problems.add(
                 f"parameters[{name!r}]",
                 got=name,
                 allowed="names of letters, digits and inner hyphens: EventBridge refuses others",
-                instead="Rename the pipeline's parameter, or start the pipeline by a schedule.",
+                instead="Rename the pipeline's parameter, or leave while_running='start' out.",
             )
-        if not (is_token(text) or (by_event and text.startswith(_EVENT_PATH))):
+        from_elsewhere = text == START_TIME or (from_event and text.startswith(_EVENT_PATH))
+        if from_elsewhere:
+            problems.check(
+                text != START_TIME or declared[name].type == "String",
+                f"parameters[{name!r}]",
+                got="START_TIME",
+                allowed="for a parameter of type String, as the time is a text",
+                instead="Take a parameter of type String.",
+            )
+        elif not is_token(text):
             _check_value(problems, declared[name], text)
     for name, parameter in declared.items():
         problems.check(
@@ -118,6 +130,46 @@ def start_values(
             instead="Pass a value.",
         )
     return [{"name": name, "value": text} for name, text in sorted(values.items())]
+
+
+def with_defaults(
+    problems: Problems, document: Mapping[str, Json], given: Mapping[str, Value]
+) -> Mapping[str, Json]:
+    """A definition whose parameters have other defaults.
+
+    Args:
+        problems: Where to note defaults that do not fit.
+        document: The definition.
+        given: Defaults by the parameters' names; none may be a token.
+    """
+    declared = find_parameters(document)
+    for name, value in given.items():
+        what = f"parameters[{name!r}]"
+        if name not in declared:
+            problems.add(
+                what,
+                got=value,
+                allowed=", ".join(sorted(declared)) or "none: the pipeline has no parameters",
+                instead="Take a parameter that the pipeline declares.",
+            )
+            continue
+        problems.check(
+            not is_token(value) and fits(declared[name].type, value),
+            what,
+            got=value,
+            allowed=f"a literal of type {declared[name].type}",
+            instead="Write a value of that type.",
+        )
+        _check_value(problems, declared[name], _text(value))
+    if not given or not isinstance(document.get("Parameters"), list):
+        return document
+    entries = [
+        {**entry, "DefaultValue": given[entry["Name"]]}
+        if isinstance(entry, dict) and entry.get("Name") in given
+        else entry
+        for entry in document["Parameters"]
+    ]
+    return {**document, "Parameters": entries}
 
 
 def _check_value(problems: Problems, parameter: Parameter, text: str) -> None:

@@ -4,7 +4,8 @@ It reads a definition that was compiled beforehand (the SageMaker SDK is never i
 one that is stale or that the service would refuse, puts network, isolation and encryption on
 every job, ships step code as content-hashed archives, makes the roles, and deploys the pipeline
 with the definition in the template: a changed role, bucket or image updates the pipeline, with no
-Lambda function in between.
+Lambda function in between. A definition of more than 262,144 characters goes to S3, see
+`stored_definition`.
 
 What the construct binds, as sentinels of the definition:
 
@@ -25,6 +26,8 @@ Everything else is bound by ``bindings``.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from dataclasses import replace
+from pathlib import Path
 
 from aws_cdk import (
     Annotations,
@@ -45,9 +48,11 @@ from mlops_constructs.common.errors import Problems
 from mlops_constructs.common.images import FrameworkImage, framework_image
 from mlops_constructs.common.network import JobNetwork
 from mlops_constructs.common.roles import wait_for_policy
-from mlops_constructs.training.binding import Binding, bind, to_text
+from mlops_constructs.training.binding import Binding, tokens
 from mlops_constructs.training.definition import PipelineDefinition
-from mlops_constructs.training.document import sentinels
+from mlops_constructs.training.definition_function.binding import bind, to_text
+from mlops_constructs.training.document import Json, sentinels
+from mlops_constructs.training.functions import PipelineFunction
 from mlops_constructs.training.inputs import (
     KEY,
     SECURITY_GROUPS,
@@ -56,6 +61,7 @@ from mlops_constructs.training.inputs import (
     check_pipeline,
 )
 from mlops_constructs.training.outside import Outside
+from mlops_constructs.training.parameters import Value, with_defaults
 from mlops_constructs.training.registry import ModelRegistry
 from mlops_constructs.training.roles import (
     Resources,
@@ -65,10 +71,13 @@ from mlops_constructs.training.roles import (
     pipeline_role,
 )
 from mlops_constructs.training.started import StartedPipeline
+from mlops_constructs.training.stored_definition import StoredDefinition
 
+# botocore, PipelineDefinition.
+_LONGEST_DEFINITION = 1_048_576
 # The template around the definition may have 1 MB (CloudFormation quotas); the quotes of the
 # definition are escaped in it, and a stack holds more than a pipeline.
-_LONGEST_DEFINITION = 262_144
+_LONGEST_INLINE = 262_144
 
 
 class TrainingPipeline(StartedPipeline):
@@ -77,13 +86,14 @@ class TrainingPipeline(StartedPipeline):
     Attributes:
         pipeline_name: The pipeline's name, a literal.
         pipeline_arn: Its ARN.
-        definition: What was given.
+        definition: What was given, with this deployment's defaults.
         hardening: A line for everything that was added to the definition's jobs, or left out.
         artifacts_bucket: Given or made.
         encryption_key: Given or made.
         role: The role that runs the steps.
         job_roles: The roles of jobs, by kind: ``processing``, ``training``, ``model``.
         code: The code archives, by bundle.
+        functions: The functions of Lambda steps that were made here, by name.
         resource: The ``AWS::SageMaker::Pipeline``.
     """
 
@@ -104,6 +114,7 @@ class TrainingPipeline(StartedPipeline):
         queues: Mapping[str, sqs.IQueue] | None = None,
         emr_roles: Mapping[str, iam.IRole] | None = None,
         bindings: Mapping[str, Binding] | None = None,
+        parameters: Mapping[str, Value] | None = None,
         max_parallel_steps: int | None = None,
         description: str | None = None,
         allow_network_access: Collection[str] = (),
@@ -123,12 +134,15 @@ class TrainingPipeline(StartedPipeline):
             registry: Where versions of the model are registered.
             images: Images by name, in place of AWS's or beside them.
             functions: Functions of Lambda steps, by the name in ``{{function.<name>}}``; the
-                pipeline may invoke them.
+                pipeline may invoke them. Made from the definition's own files if not given; these
+                may look up versions of the registry.
             queues: Queues of Callback steps, by the name in ``{{queue.<name>}}``; the pipeline
                 may write to them.
             emr_roles: Roles of EMR and EMR Serverless steps, by the name in
                 ``{{emr_role.<name>}}``; the pipeline may pass them to that service.
             bindings: More sentinels: a string, or a list where the sentinel stands alone in one.
+            parameters: Defaults of the pipeline's parameters that differ in this deployment, such
+                as a smaller tuning budget; whoever starts an execution may still override them.
             max_parallel_steps: Most steps of an execution that run at once; no limit if None.
             description: Up to 3072 characters.
             allow_network_access: Names of steps whose containers may reach the VPC's network
@@ -140,17 +154,21 @@ class TrainingPipeline(StartedPipeline):
             ValidationError: With everything that is wrong with the arguments or the definition.
         """
         super().__init__(scope, construct_id)
+        problems = Problems(self)
+        definition = replace(
+            definition, document=with_defaults(problems, definition.document, parameters or {})
+        )
         self.definition = definition
         self.pipeline_name = pipeline_name
         images = images or {}
         bindings = bindings or {}
+        given_functions = functions or {}
+        own_functions = _own_functions(definition, given_functions)
         outside = Outside(
-            functions=functions or {},
             queues=queues or {},
             emr_roles=emr_roles or {},
             bindings=bindings,
         )
-        problems = Problems(self)
         check_pipeline(problems, pipeline_name=pipeline_name, max_parallel_steps=max_parallel_steps)
         document, self.hardening = check_definition(
             problems,
@@ -161,6 +179,7 @@ class TrainingPipeline(StartedPipeline):
                 *(["model_package_group"] if registry else []),
                 *(f"image.{name}" for name in (*definition.images, *images)),
                 *outside.names(),
+                *(f"function.{name}" for name in (*given_functions, *own_functions)),
             ],
             bindings=bindings,
             network_access=allow_network_access,
@@ -180,6 +199,26 @@ class TrainingPipeline(StartedPipeline):
             name: code_bundle(self, f"Code-{name}", files)
             for name, files in definition.bundles.items()
         }
+        self.functions = {
+            name: PipelineFunction(
+                self,
+                f"Function-{name}",
+                file=file,
+                encryption_key=self.encryption_key,
+                description=f"The function {name} of the pipeline {pipeline_name}",
+            )
+            for name, file in own_functions.items()
+        }
+        if registry is not None:
+            for made in self.functions.values():
+                registry.grant_deploy(made.role)
+        outside = replace(
+            outside,
+            functions={
+                **given_functions,
+                **{name: made.function for name, made in self.functions.items()},
+            },
+        )
         used_images = self._images(images)
         resources = Resources(
             artifacts=self.artifacts_bucket,
@@ -217,15 +256,13 @@ class TrainingPipeline(StartedPipeline):
             bound["bucket.data"] = data_bucket.bucket_name
         if registry is not None:
             bound["model_package_group"] = registry.model_package_group_name
-        body = to_text(bind(document, bound))
-        self._check_size(problems, body)
         self.resource = sagemaker.CfnPipeline(
             self,
             "Resource",
             pipeline_name=pipeline_name,
             pipeline_description=description,
             # These two are typed Any and take CloudFormation's spelling.
-            pipeline_definition={"PipelineDefinitionBody": body},
+            pipeline_definition=self._place(problems, document, bound),
             parallelism_configuration=None
             if max_parallel_steps is None
             else {"MaxParallelExecutionSteps": max_parallel_steps},
@@ -258,15 +295,43 @@ class TrainingPipeline(StartedPipeline):
                 f"Jobs of {', '.join(sorted(steps))} may {what}, as the construct was told.",
             )
 
-    def _check_size(self, problems: Problems, body: str) -> None:
+    def _place(
+        self, problems: Problems, document: Mapping[str, Json], bound: Mapping[str, Binding]
+    ) -> dict[str, object]:
+        """Where CloudFormation finds the definition: in the template, or in S3 if it is large."""
+        body = to_text(bind(document, tokens(bound)))
         problems.check(
             len(body) <= _LONGEST_DEFINITION,
             "definition",
             got=f"{len(body):,} characters",
-            allowed=f"{_LONGEST_DEFINITION:,}, as it is a part of the template",
+            allowed=f"{_LONGEST_DEFINITION:,}, the most that SageMaker takes",
             instead="Move long arguments of steps into files of their code bundles.",
         )
         problems.raise_if_any()
+        if len(body) <= _LONGEST_INLINE:
+            return {"PipelineDefinitionBody": body}
+        stored = StoredDefinition(
+            self,
+            "Definition",
+            document=document,
+            bindings=bound,
+            bucket=self.artifacts_bucket,
+            prefix=f"{self.pipeline_name}/definitions",
+            encryption_key=self.encryption_key,
+        )
+        return {"PipelineDefinitionS3Location": {"Bucket": stored.bucket, "Key": stored.key}}
+
+
+def _own_functions(
+    definition: PipelineDefinition, given: Mapping[str, lambda_.IFunction]
+) -> dict[str, Path]:
+    """The definition's functions that a step names and that nobody gave."""
+    used = sentinels(definition.document)
+    return {
+        name: file
+        for name, file in definition.functions.items()
+        if f"function.{name}" in used and name not in given
+    }
 
 
 def _code_bindings(code: Mapping[str, CodeBundle]) -> dict[str, str]:

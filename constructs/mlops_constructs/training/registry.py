@@ -4,40 +4,50 @@ It makes a model package group, and an SSM parameter that holds the ARN of the a
 or ``none``. A serving stack resolves the parameter at every deployment; whoever releases an
 approved version writes it there and updates that stack.
 
-**Why the parameter is made by a custom resource.** As a plain ``AWS::SSM::Parameter`` it would
-have a value in the template. CloudFormation writes that value again with every later change of
-the resource, be it of a tag, so that ``none`` would take the place of the approved model. Here
-``PutParameter`` runs without permission to overwrite, when the resource is made or renamed, and
-never again; deleting the stack leaves the parameter, as it leaves the group. The price is one
-small Lambda function per stack (the CDK's own, for all its custom resources of that kind), and
-that the parameter carries no tags and shows no drift.
+The parameter is made once and never overwritten; `common.approved_parameter` says why and how.
 
-Groups are kept when their stack is deleted: one with versions cannot be deleted. Name and
-description are create-only (CloudFormation registry schema), so that a new description replaces
-the group and fails as its name is taken: decide on both at the start.
+Groups are kept when their stack is deleted: one with versions cannot be deleted. The next
+deployment would find the name taken. ``adopt=True`` then uses the group that is there; it may stay
+set, and setting it on a stack that made its group leaves the group as it is. A deployment that
+fails before it ends deletes the group that it made.
+
+Name and description are create-only (CloudFormation registry schema), so that a new description
+replaces the group and fails as its name is taken: decide on both at the start.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 from aws_cdk import (
     RemovalPolicy,
     Stack,
     aws_events as events,
     aws_iam as iam,
+    aws_kms as kms,
+    aws_logs as logs,
     aws_sagemaker as sagemaker,
-    custom_resources as cr,
+    aws_sns as sns,
+    aws_stepfunctions as sfn,
 )
 from constructs import Construct
 
+from mlops_constructs.common.approved_parameter import (
+    make_approved_parameter,
+    parameter_arn,
+)
 from mlops_constructs.common.errors import Problems
-from mlops_constructs.common.findings import acknowledge, acknowledge_wildcards
+from mlops_constructs.common.findings import acknowledge_wildcards
 from mlops_constructs.common.naming import check_name
 from mlops_constructs.common.tokens import is_token
-
-#: What the parameter holds until a version is approved.
-NO_MODEL = "none"
+from mlops_constructs.training.approvals import (
+    approval_machine,
+    check_limits,
+    machine_target,
+    question,
+)
+from mlops_constructs.training.registry_audit import RegistryAudit
 
 _LONGEST_DESCRIPTION = 1024  # CloudFormation registry schema
 # botocore, PSParameterName and the limits of the Systems Manager guide.
@@ -54,7 +64,6 @@ class ModelRegistry(Construct):
         model_packages_arn: The ARN of all its versions, ``…:model-package/<group>/*``.
         approved_model_parameter_name: The SSM parameter's name, a literal.
         approved_model_parameter_arn: Its ARN.
-        resource: The ``AWS::SageMaker::ModelPackageGroup``.
     """
 
     def __init__(
@@ -65,6 +74,7 @@ class ModelRegistry(Construct):
         model_package_group_name: str,
         description: str | None = None,
         approved_model_parameter_name: str | None = None,
+        adopt: bool = False,
     ) -> None:
         """Make the group and the parameter.
 
@@ -74,6 +84,7 @@ class ModelRegistry(Construct):
             model_package_group_name: 1 to 63 lower-case letters, digits and inner hyphens.
             description: Up to 1024 characters; cannot be changed later.
             approved_model_parameter_name: ``/mlops/<group>/approved-model`` unless given.
+            adopt: Use a group that an earlier deployment has left, instead of making it.
 
         Raises:
             ValidationError: If a name or the description is not one that the services take.
@@ -86,23 +97,128 @@ class ModelRegistry(Construct):
         stack = Stack.of(self)
         self.model_package_group_name = model_package_group_name
         self.approved_model_parameter_name = parameter
-        self.approved_model_parameter_arn = stack.format_arn(
-            service="ssm", resource="parameter", resource_name=parameter.removeprefix("/")
-        )
+        self.approved_model_parameter_arn = parameter_arn(self, parameter)
         self.model_packages_arn = stack.format_arn(
             service="sagemaker",
             resource="model-package",
             resource_name=f"{model_package_group_name}/*",
         )
-        self.resource = sagemaker.CfnModelPackageGroup(
-            self,
-            "Resource",
-            model_package_group_name=model_package_group_name,
-            model_package_group_description=description,
+        self._group: sagemaker.CfnModelPackageGroup | None = None
+        self.model_package_group_arn = stack.format_arn(
+            service="sagemaker",
+            resource="model-package-group",
+            resource_name=model_package_group_name,
         )
-        self.resource.apply_removal_policy(RemovalPolicy.RETAIN)
-        self.model_package_group_arn = self.resource.attr_model_package_group_arn
-        self._make_parameter()
+        if not adopt:
+            self._group = sagemaker.CfnModelPackageGroup(
+                self,
+                "Resource",
+                model_package_group_name=model_package_group_name,
+                model_package_group_description=description,
+            )
+            # A group that a failed first deployment made is empty: it must not be in the way of
+            # the next.
+            self._group.apply_removal_policy(RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE)
+            self.model_package_group_arn = self._group.attr_model_package_group_arn
+        make_approved_parameter(self, name=parameter, group=model_package_group_name)
+
+    @property
+    def resource(self) -> sagemaker.CfnModelPackageGroup:
+        """The ``AWS::SageMaker::ModelPackageGroup``.
+
+        Raises:
+            ValidationError: If the group was adopted: no template holds it.
+        """
+        if self._group is None:
+            problems = Problems(self)
+            problems.add(
+                "resource",
+                got="adopt=True",
+                allowed="a group that is made here",
+                instead="Set what you need on the group by hand, or import it into the stack "
+                "with `cdk import` and take adopt=True out.",
+            )
+            problems.raise_if_any()
+        assert self._group is not None  # noqa: S101 (refused above)
+        return self._group
+
+    def on_registered(
+        self, construct_id: str, target: events.IRuleTarget | None = None
+    ) -> events.Rule:
+        """Run a target whenever a version of this group waits for approval."""
+        return self._on_approval_status(construct_id, "PendingManualApproval", target)
+
+    def ask_for_approval(self, construct_id: str, *, topic: sns.ITopic) -> events.Rule:
+        """Ask people to approve or reject each new version, with the commands that do it."""
+        return self.on_registered(
+            construct_id, question(topic, group=self.model_package_group_name)
+        )
+
+    def approve_when(
+        self,
+        construct_id: str,
+        *,
+        encryption_key: kms.IKey,
+        minimum: Mapping[str, float] | None = None,
+        maximum: Mapping[str, float] | None = None,
+        reject: bool = False,
+    ) -> sfn.StateMachine:
+        """Approve each new version whose measures are within limits.
+
+        Measures are numbers in the versions' customer metadata, where a pipeline's register step
+        writes them; a version without one of them is not approved.
+
+        Args:
+            construct_id: The rule's id.
+            encryption_key: Of the log of what was decided.
+            minimum: The least of each measure, such as ``{"auc": 0.93}``.
+            maximum: The most of each measure.
+            reject: Whether other versions are rejected; people decide on them otherwise.
+
+        Raises:
+            ValidationError: If there are no limits, or one is no number.
+        """
+        problems = Problems(f"{self.node.path}/{construct_id}")
+        check_limits(problems, minimum=minimum or {}, maximum=maximum or {})
+        problems.raise_if_any()
+        place = Construct(self, construct_id)
+        machine = approval_machine(
+            place,
+            group=self.model_package_group_name,
+            minimum=minimum or {},
+            maximum=maximum or {},
+            reject=reject,
+            encryption_key=encryption_key,
+        )
+        self.grant_approve(machine.role)
+        self.on_registered(f"{construct_id}Rule", machine_target(place, machine))
+        return machine
+
+    def add_audit_trail(
+        self,
+        construct_id: str,
+        *,
+        encryption_key: kms.IKey,
+        retention: logs.RetentionDays = logs.RetentionDays.TEN_YEARS,
+    ) -> logs.ILogGroup:
+        """Write down what happens to versions, with their lineage, and who did it.
+
+        Args:
+            construct_id: The id of what holds it.
+            encryption_key: Of the log group.
+            retention: How long events are kept.
+
+        Returns:
+            The log group, ``/aws/events/model-registry/<group>/…``.
+        """
+        return RegistryAudit(
+            self,
+            construct_id,
+            group=self.model_package_group_name,
+            packages_arn_prefix=self.model_packages_arn.removesuffix("*"),
+            encryption_key=encryption_key,
+            retention=retention,
+        ).log_group
 
     def on_approved(
         self, construct_id: str, target: events.IRuleTarget | None = None
@@ -187,38 +303,6 @@ class ModelRegistry(Construct):
             targets=None if target is None else [target],
         )
 
-    def _make_parameter(self) -> None:
-        put = cr.AwsSdkCall(
-            service="SSM",
-            action="PutParameter",
-            parameters={
-                "Name": self.approved_model_parameter_name,
-                "Description": f"Approved version of {self.model_package_group_name}",
-                "Type": "String",
-                "Value": NO_MODEL,
-                "Overwrite": False,
-            },
-            ignore_error_codes_matching="ParameterAlreadyExists",
-            physical_resource_id=cr.PhysicalResourceId.of(self.approved_model_parameter_name),
-        )
-        resource = cr.AwsCustomResource(
-            self,
-            "ApprovedModel",
-            resource_type="Custom::ApprovedModelParameter",
-            on_create=put,
-            on_update=put,
-            install_latest_aws_sdk=False,
-            policy=cr.AwsCustomResourcePolicy.from_statements(
-                [
-                    iam.PolicyStatement(
-                        actions=["ssm:PutParameter"],
-                        resources=[self.approved_model_parameter_arn],
-                    )
-                ]
-            ),
-        )
-        _acknowledge_function(self, resource)
-
 
 def _check(problems: Problems, group: str, description: str | None, parameter: str) -> None:
     problems.check(
@@ -246,28 +330,3 @@ def _check(problems: Problems, group: str, description: str | None, parameter: s
         instead="Leave it out, or write such a path.",
     )
     problems.raise_if_any()
-
-
-def _acknowledge_function(scope: Construct, resource: cr.AwsCustomResource) -> None:
-    """Accept what cdk-nag finds on the CDK's own function, which a stack shares."""
-    inline = "The grant is for one parameter and must go when the registry goes."
-    acknowledge(resource, {"NIST.800.53.R5-IAMNoInlinePolicy": inline})
-    function = Stack.of(scope).node.find_child(
-        f"AWS{cr.AwsCustomResource.PROVIDER_FUNCTION_UUID.replace('-', '')}"
-    )
-    acknowledge(
-        function,
-        {
-            "AwsSolutions-IAM4[Policy::arn:<AWS::Partition>:iam::aws:policy/service-role/"
-            "AWSLambdaBasicExecutionRole]": "The CDK's function for custom resources gets this "
-            "policy to write its logs; its other permissions are the registry's.",
-            "NIST.800.53.R5-CloudWatchLogGroupEncrypted": "The log holds the name of a parameter "
-            "and the result of one PutParameter call.",
-            "NIST.800.53.R5-LambdaConcurrency": "CloudFormation calls it once per deployment that "
-            "makes or renames the parameter.",
-            "NIST.800.53.R5-LambdaDLQ": "CloudFormation waits for the answer and fails the "
-            "deployment without one: nothing is lost in a queue.",
-            "NIST.800.53.R5-LambdaInsideVPC": "It calls the Systems Manager API with a fixed "
-            "payload and reads no data.",
-        },
-    )

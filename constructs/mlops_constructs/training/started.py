@@ -1,55 +1,92 @@
-"""What starts a pipeline, what its executions start, and what they are measured by.
+"""What starts a pipeline.
 
-`TrainingPipeline` is one; this half of it knows the pipeline's name, ARN and parameters only.
+`TrainingPipeline` is one; this part of it knows the pipeline's name, ARN and parameters only.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import ClassVar, Literal, get_args
 
 from aws_cdk import (
     Duration,
     aws_cloudwatch as cloudwatch,
     aws_events as events,
-    aws_events_targets as targets,
     aws_iam as iam,
+    aws_kms as kms,
+    aws_s3 as s3,
     aws_scheduler as scheduler,
-    aws_sns as sns,
     aws_sqs as sqs,
 )
-from constructs import Construct
 
-from mlops_constructs.common.encryption import allow_publishers
 from mlops_constructs.common.errors import Problems
 from mlops_constructs.common.tokens import is_token
-from mlops_constructs.training.alarms import check_alarms, make_alarms
-from mlops_constructs.training.definition import PipelineDefinition
+from mlops_constructs.training import starting
 from mlops_constructs.training.parameters import Value, start_values
-from mlops_constructs.training.triggers import make_event_rule, make_schedule, starter_role
-
-_METRICS = "AWS/Sagemaker/ModelBuildingPipeline"
-_STATUSES = (
-    "Executing",
-    "Stopping",
-    "Stopped",
-    "Failed",
-    "Succeeded",
-    "CompletedWithFailures",
+from mlops_constructs.training.starter import SHORTEST_WINDOW, Starter, dead_letter_queue
+from mlops_constructs.training.triggers import (
+    make_event_rule,
+    make_schedule,
+    starter_role,
+    timed,
 )
+from mlops_constructs.training.watched import WatchedPipeline
+
+_LONGEST_WINDOW = Duration.days(1)
+
+#: What a trigger does while an execution of the pipeline runs.
+WhileRunning = Literal["wait", "skip", "start"]
+_WHILE_RUNNING: tuple[WhileRunning, ...] = get_args(WhileRunning)
 
 
-class StartedPipeline(Construct):
-    """A pipeline as those see it who start and watch it.
+class StartedPipeline(WatchedPipeline):
+    """A pipeline as those see it who start it.
+
+    **One execution at a time.** Triggers start a state machine, which starts the pipeline unless it
+    runs; see `starting`. ``while_running`` says what happens if it does:
+
+    | value | an execution runs | meant for |
+    |---|---|---|
+    | ``wait`` (default) | the trigger waits for its end, up to a day; triggers that wait for the \
+    same share one execution | new data, drift |
+    | ``skip`` | nothing | schedules that come again soon |
+    | ``start`` | another one starts beside it, straight from EventBridge | runs of different data |
 
     Attributes:
-        pipeline_name: The pipeline's name, a literal.
-        pipeline_arn: Its ARN.
-        definition: Says which parameters it has.
+        START_TIME: As a trigger's parameter: when the execution was started, such as
+            ``2026-11-21T03:00:00.000Z``. Data that has changed behind the same URI needs another
+            value of some parameter, or results of cached steps take the place of a new run.
+        encryption_key: Of the queues and logs of triggers.
     """
 
-    pipeline_name: str
-    pipeline_arn: str
-    definition: PipelineDefinition
+    START_TIME: ClassVar[str] = starting.START_TIME
+    encryption_key: kms.IKey
+
+    @property
+    def starter(self) -> Starter:
+        """The state machine that starts executions one after the other, made when it is needed."""
+        found = self.node.try_find_child("Starter")
+        if isinstance(found, Starter):
+            return found
+        made = Starter(
+            self,
+            "Starter",
+            pipeline_name=self.pipeline_name,
+            pipeline_arn=self.pipeline_arn,
+            encryption_key=self.encryption_key,
+        )
+        self._tell_of_starts(made.machine)
+        return made
+
+    @property
+    def dead_letters(self) -> sqs.Queue:
+        """Where starts go that failed and for which no queue was given, made when needed."""
+        found = self.node.try_find_child("DeadLetters")
+        if isinstance(found, sqs.Queue):
+            return found
+        made = dead_letter_queue(self, "DeadLetters", self.encryption_key)
+        self._undelivered.append(made)
+        return made
 
     def add_schedule(
         self,
@@ -57,15 +94,17 @@ class StartedPipeline(Construct):
         *,
         schedule: str | scheduler.ScheduleExpression,
         parameters: Mapping[str, Value] | None = None,
+        while_running: WhileRunning = "wait",
         dead_letter_queue: sqs.IQueue | None = None,
     ) -> scheduler.CfnSchedule:
         """Start the pipeline by the clock, with EventBridge Scheduler.
 
         Args:
-            construct_id: The schedule's id.
+            construct_id: The schedule's id; names its executions.
             schedule: ``rate(…)``, ``cron(…)`` or ``at(…)`` in UTC, or an expression with a zone.
-            parameters: Values that differ from the defaults.
-            dead_letter_queue: Where starts go that failed for a day.
+            parameters: Values that differ from the defaults; `START_TIME` is when it was started.
+            while_running: What happens while an execution runs.
+            dead_letter_queue: Where starts go that failed for a day; `dead_letters` if None.
 
         Raises:
             ValidationError: If the expression is none, or a parameter does not fit the pipeline.
@@ -79,17 +118,34 @@ class StartedPipeline(Construct):
                 allowed="rate(…), cron(…) or at(…)",
                 instead="Write for example 'cron(0 3 ? * SUN *)' or 'rate(1 day)'.",
             )
+        _check_while_running(problems, while_running)
         values = start_values(problems, self.definition.parameters, parameters or {})
         problems.raise_if_any()
-        return make_schedule(
+        dead_letters = dead_letter_queue or self.dead_letters
+        expression = (
+            scheduler.ScheduleExpression.expression(schedule)
+            if isinstance(schedule, str)
+            else schedule
+        )
+        if while_running == "start":
+            return make_schedule(
+                self,
+                construct_id,
+                expression=expression,
+                pipeline_name=self.pipeline_name,
+                pipeline_arn=self.pipeline_arn,
+                role=self._starter_role("ScheduleRole", "scheduler.amazonaws.com"),
+                values=timed(values, "<aws.scheduler.scheduled-time>"),
+                dead_letter_queue=dead_letters,
+            )
+        return self.starter.schedule(
             self,
             construct_id,
-            schedule=schedule,
-            pipeline_name=self.pipeline_name,
-            pipeline_arn=self.pipeline_arn,
-            role=self._starter("ScheduleRole", "scheduler.amazonaws.com"),
+            description=f"Starts {self.pipeline_name}",
+            expression=expression,
             values=values,
-            dead_letter_queue=dead_letter_queue,
+            skip=while_running == "skip",
+            dead_letters=dead_letters,
         )
 
     def on_event(
@@ -98,33 +154,119 @@ class StartedPipeline(Construct):
         *,
         event_pattern: events.EventPattern,
         parameters: Mapping[str, Value] | None = None,
+        while_running: WhileRunning = "wait",
         dead_letter_queue: sqs.IQueue | None = None,
     ) -> events.Rule:
         """Start the pipeline when an event arrives.
 
         Args:
-            construct_id: The rule's id.
+            construct_id: The rule's id; names its executions.
             event_pattern: Which events.
             parameters: Values that differ from the defaults; ``$.detail.x`` takes one from the
-                event. EventBridge refuses names with underscores.
-            dead_letter_queue: Where events go whose start failed for a day.
+                event, `START_TIME` is when it was started.
+            while_running: What happens while an execution runs. For ``start``, EventBridge
+                refuses names with underscores.
+            dead_letter_queue: Where events go whose start failed for a day; `dead_letters` if
+                None.
 
         Raises:
             ValidationError: If a parameter does not fit the pipeline or EventBridge.
         """
         problems = Problems(f"{self.node.path}/{construct_id}")
-        values = start_values(problems, self.definition.parameters, parameters or {}, by_event=True)
+        _check_while_running(problems, while_running)
+        direct = while_running == "start"
+        values = start_values(
+            problems, self.definition.parameters, parameters or {}, from_event=True, direct=direct
+        )
         problems.raise_if_any()
-        return make_event_rule(
+        dead_letters = dead_letter_queue or self.dead_letters
+        if direct:
+            return make_event_rule(
+                self,
+                construct_id,
+                pattern=event_pattern,
+                pipeline_name=self.pipeline_name,
+                pipeline_arn=self.pipeline_arn,
+                role=self._starter_role("EventRole", "events.amazonaws.com"),
+                values=timed(values, "$.time"),
+                dead_letter_queue=dead_letters,
+            )
+        return self.starter.rule(
             self,
             construct_id,
             pattern=event_pattern,
-            pipeline_name=self.pipeline_name,
-            pipeline_arn=self.pipeline_arn,
-            role=self._starter("EventRole", "events.amazonaws.com"),
+            description=f"Starts {self.pipeline_name}",
             values=values,
-            dead_letter_queue=dead_letter_queue,
+            skip=while_running == "skip",
+            dead_letters=dead_letters,
         )
+
+    def on_object_created(
+        self,
+        construct_id: str,
+        *,
+        bucket: s3.IBucket,
+        prefix: str | None = None,
+        suffixes: Sequence[str] = (),
+        parameters: Mapping[str, Value] | None = None,
+        window: Duration | None = None,
+        dead_letter_queue: sqs.IQueue | None = None,
+    ) -> events.Rule:
+        """Start the pipeline once when objects come, be it one or a thousand.
+
+        The first object opens a window; when it closes, one execution starts that finds all of
+        them. Objects that come later, or while an execution runs, start one more after it.
+
+        Args:
+            construct_id: The trigger's id; names its executions.
+            bucket: Where objects come. A bucket of this app is told to send events; another one
+                must do so already.
+            prefix: Only objects whose keys begin so.
+            suffixes: Only objects whose keys end with one of these, such as ``.csv``.
+            parameters: Values that differ from the defaults. `START_TIME` for a parameter such as
+                ``DataVersion`` keeps step caching from taking old results for the new data.
+            window: How long more objects are waited for, 6 minutes to a day; 6 minutes if None.
+            dead_letter_queue: Where events go that could not be queued; `dead_letters` if None.
+
+        Raises:
+            ValidationError: If a parameter does not fit the pipeline, or the window cannot be.
+        """
+        problems = Problems(f"{self.node.path}/{construct_id}")
+        window = window or SHORTEST_WINDOW
+        problems.check(
+            SHORTEST_WINDOW.to_seconds() <= window.to_seconds() <= _LONGEST_WINDOW.to_seconds(),
+            "window",
+            got=f"{window.to_seconds():.0f} s",
+            allowed="6 minutes, more than SQS remembers what it has seen, to a day",
+            instead="Write Duration.minutes(15), or leave it out.",
+        )
+        problems.check(
+            all(suffixes) and prefix != "",
+            "prefix and suffixes",
+            got=(prefix, list(suffixes)),
+            allowed="texts that are not empty",
+            instead="Leave them out for all objects.",
+        )
+        values = start_values(problems, self.definition.parameters, parameters or {})
+        problems.raise_if_any()
+        if not suffixes:
+            keys = [{"prefix": prefix}] if prefix else []
+        else:
+            # A wildcard matches both ends at once; a prefix and a suffix would match either.
+            keys = [{"wildcard": f"{prefix or ''}*{suffix}"} for suffix in suffixes]
+        rule, undelivered = self.starter.objects(
+            self,
+            construct_id,
+            description=f"New objects start {self.pipeline_name}",
+            bucket=bucket,
+            keys=keys,
+            values=values,
+            window=window,
+            encryption_key=self.encryption_key,
+            dead_letters=dead_letter_queue or self.dead_letters,
+        )
+        self._undelivered.append(undelivered)
+        return rule
 
     def on_alarm(
         self,
@@ -132,6 +274,7 @@ class StartedPipeline(Construct):
         *,
         alarm: cloudwatch.IAlarm,
         parameters: Mapping[str, Value] | None = None,
+        while_running: WhileRunning = "wait",
         dead_letter_queue: sqs.IQueue | None = None,
     ) -> events.Rule:
         """Start the pipeline when an alarm goes off, such as one of drift.
@@ -140,6 +283,7 @@ class StartedPipeline(Construct):
             construct_id: The rule's id.
             alarm: Which alarm; one that stays in ALARM starts the pipeline once.
             parameters: As for `on_event`.
+            while_running: As for `on_event`.
             dead_letter_queue: As for `on_event`.
 
         Raises:
@@ -157,103 +301,8 @@ class StartedPipeline(Construct):
                 },
             ),
             parameters=parameters,
+            while_running=while_running,
             dead_letter_queue=dead_letter_queue,
-        )
-
-    def add_alarms(
-        self,
-        construct_id: str,
-        *,
-        topic: sns.ITopic,
-        max_duration: Duration | None = None,
-        stale_after_days: int | None = None,
-    ) -> Mapping[str, cloudwatch.Alarm]:
-        """Tell a topic when executions fail, take too long, or none has succeeded for days.
-
-        Args:
-            construct_id: The id of what holds the alarms.
-            topic: Who is told.
-            max_duration: How long an execution may take; no alarm if None.
-            stale_after_days: After how many days without a success, 1 to 7; no alarm if None.
-
-        Returns:
-            The alarms by what they watch: ``failed``, ``duration``, ``stale``.
-
-        Raises:
-            ValidationError: If CloudWatch cannot watch that.
-        """
-        problems = Problems(f"{self.node.path}/{construct_id}")
-        check_alarms(problems, max_duration=max_duration, stale_after_days=stale_after_days)
-        problems.raise_if_any()
-        return make_alarms(
-            Construct(self, construct_id),
-            pipeline_name=self.pipeline_name,
-            topic=topic,
-            failed=self.metric_failed(period=Duration.minutes(5)),
-            duration=self.metric_duration(period=Duration.minutes(5)),
-            succeeded=self.metric_succeeded(period=Duration.days(1)),
-            max_duration=max_duration,
-            stale_after_days=stale_after_days,
-        )
-
-    def on_status_change(
-        self,
-        construct_id: str,
-        *,
-        statuses: Sequence[str] = (),
-        target: events.IRuleTarget | None = None,
-    ) -> events.Rule:
-        """Run a target when an execution changes its status.
-
-        Args:
-            construct_id: The rule's id.
-            statuses: Only these, such as ``Succeeded``; all if empty.
-            target: What to run; more can be added to the rule. The service may send an event
-                more than once.
-
-        Raises:
-            ValidationError: If a status is none that executions have.
-        """
-        problems = Problems(f"{self.node.path}/{construct_id}")
-        for status in statuses:
-            problems.check(
-                status in _STATUSES,
-                "statuses",
-                got=status,
-                allowed=", ".join(_STATUSES),
-                instead="Take one of these.",
-            )
-        problems.raise_if_any()
-        detail: dict[str, list[str]] = {"pipelineArn": [self.pipeline_arn]}
-        if statuses:
-            detail["currentPipelineExecutionStatus"] = list(statuses)
-        return events.Rule(
-            self,
-            construct_id,
-            description=f"Executions of {self.pipeline_name} change their status",
-            event_pattern=events.EventPattern(
-                source=["aws.sagemaker"],
-                detail_type=["SageMaker Model Building Pipeline Execution Status Change"],
-                detail=detail,
-            ),
-            targets=None if target is None else [target],
-        )
-
-    def on_failure(self, construct_id: str, *, topic: sns.ITopic) -> events.Rule:
-        """Tell a topic when an execution fails, and how to see why."""
-        execution = events.EventField.from_path("$.detail.pipelineExecutionArn")
-        status = events.EventField.from_path("$.detail.currentPipelineExecutionStatus")
-        message = events.RuleTargetInput.from_text(
-            f"Pipeline {self.pipeline_name}: execution {execution} is {status}. "
-            "Reasons of the steps: aws sagemaker list-pipeline-execution-steps "
-            f"--pipeline-execution-arn {execution}"
-        )
-        if (key := topic.master_key) is not None:
-            allow_publishers(key, "events.amazonaws.com")
-        return self.on_status_change(
-            construct_id,
-            statuses=["Failed", "CompletedWithFailures"],
-            target=targets.SnsTopic(topic, message=message),
         )
 
     def grant_start(self, grantee: iam.IGrantable) -> iam.Grant:
@@ -264,35 +313,18 @@ class StartedPipeline(Construct):
             resource_arns=[self.pipeline_arn],
         )
 
-    def metric(
-        self, metric_name: str, *, statistic: str = "Sum", period: Duration | None = None
-    ) -> cloudwatch.Metric:
-        """A metric of the pipeline's executions, such as ``ExecutionStarted``.
-
-        Names: SageMaker developer guide, "SageMaker pipelines metrics".
-        """
-        return cloudwatch.Metric(
-            namespace=_METRICS,
-            metric_name=metric_name,
-            dimensions_map={"PipelineName": self.pipeline_name},
-            statistic=statistic,
-            period=period or Duration.hours(1),
-        )
-
-    def metric_failed(self, *, period: Duration | None = None) -> cloudwatch.Metric:
-        """How many executions failed."""
-        return self.metric("ExecutionFailed", period=period)
-
-    def metric_succeeded(self, *, period: Duration | None = None) -> cloudwatch.Metric:
-        """How many executions succeeded."""
-        return self.metric("ExecutionSucceeded", period=period)
-
-    def metric_duration(self, *, period: Duration | None = None) -> cloudwatch.Metric:
-        """How long executions took, in milliseconds."""
-        return self.metric("ExecutionDuration", statistic="Maximum", period=period)
-
-    def _starter(self, construct_id: str, service: str) -> iam.Role:
+    def _starter_role(self, construct_id: str, service: str) -> iam.Role:
         found = self.node.try_find_child(construct_id)
         if isinstance(found, iam.Role):
             return found
         return starter_role(self, construct_id, service=service, pipeline_arn=self.pipeline_arn)
+
+
+def _check_while_running(problems: Problems, given: str) -> None:
+    problems.check(
+        given in _WHILE_RUNNING,
+        "while_running",
+        got=given,
+        allowed=", ".join(_WHILE_RUNNING),
+        instead="Write 'wait' for one execution after the other.",
+    )

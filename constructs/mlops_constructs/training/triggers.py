@@ -1,4 +1,4 @@
-"""What starts a pipeline: schedules and events, each with a role that may do only that.
+"""What starts a pipeline at once, whether it runs or not: schedules and events, with their roles.
 
 Parameters are checked against the definition. EventBridge rules and EventBridge Scheduler differ:
 rules refuse parameter names with underscores (botocore's EventBridge model; the CloudFormation
@@ -27,6 +27,8 @@ from constructs import Construct
 
 from mlops_constructs.common.encryption import allow_publishers
 from mlops_constructs.common.findings import acknowledge
+from mlops_constructs.training.starter import allow_dead_letters
+from mlops_constructs.training.starting import START_TIME
 
 
 def starter_role(
@@ -59,25 +61,15 @@ def make_schedule(
     scope: Construct,
     construct_id: str,
     *,
-    schedule: str | scheduler.ScheduleExpression,
+    expression: scheduler.ScheduleExpression,
     pipeline_name: str,
     pipeline_arn: str,
     role: iam.Role,
     values: Sequence[Mapping[str, str]],
-    dead_letter_queue: sqs.IQueue | None,
+    dead_letter_queue: sqs.IQueue,
 ) -> scheduler.CfnSchedule:
     """An EventBridge Scheduler schedule that starts the pipeline."""
-    expression = (
-        scheduler.ScheduleExpression.expression(schedule) if isinstance(schedule, str) else schedule
-    )
-    if dead_letter_queue is not None:
-        role.add_to_policy(
-            iam.PolicyStatement(
-                actions=["sqs:SendMessage"], resources=[dead_letter_queue.queue_arn]
-            )
-        )
-        if (key := dead_letter_queue.encryption_master_key) is not None:
-            key.grant(role, "kms:Decrypt", "kms:GenerateDataKey")
+    allow_dead_letters(role, dead_letter_queue)
     made = scheduler.CfnSchedule(
         scope,
         construct_id,
@@ -98,9 +90,7 @@ def make_schedule(
             else None,
             dead_letter_config=scheduler.CfnSchedule.DeadLetterConfigProperty(
                 arn=dead_letter_queue.queue_arn
-            )
-            if dead_letter_queue
-            else None,
+            ),
         ),
     )
     made.node.add_dependency(role)
@@ -116,7 +106,7 @@ def make_event_rule(
     pipeline_arn: str,
     role: iam.Role,
     values: Sequence[Mapping[str, str]],
-    dead_letter_queue: sqs.IQueue | None,
+    dead_letter_queue: sqs.IQueue,
 ) -> events.Rule:
     """An EventBridge rule that starts the pipeline."""
     rule = events.Rule(
@@ -133,22 +123,26 @@ def make_event_rule(
             "Targets.0.SageMakerPipelineParameters.PipelineParameterList",
             [{"Name": each["name"], "Value": each["value"]} for each in values],
         )
-    if dead_letter_queue is not None:
-        resource.add_property_override(
-            "Targets.0.DeadLetterConfig.Arn", dead_letter_queue.queue_arn
+    resource.add_property_override("Targets.0.DeadLetterConfig.Arn", dead_letter_queue.queue_arn)
+    dead_letter_queue.add_to_resource_policy(
+        iam.PolicyStatement(
+            actions=["sqs:SendMessage"],
+            principals=[iam.ServicePrincipal("events.amazonaws.com")],
+            resources=[dead_letter_queue.queue_arn],
+            conditions={"ArnEquals": {"aws:SourceArn": rule.rule_arn}},
         )
-        dead_letter_queue.add_to_resource_policy(
-            iam.PolicyStatement(
-                actions=["sqs:SendMessage"],
-                principals=[iam.ServicePrincipal("events.amazonaws.com")],
-                resources=[dead_letter_queue.queue_arn],
-                conditions={"ArnEquals": {"aws:SourceArn": rule.rule_arn}},
-            )
-        )
-        if (key := dead_letter_queue.encryption_master_key) is not None:
-            allow_publishers(key, "events.amazonaws.com")
+    )
+    if (key := dead_letter_queue.encryption_master_key) is not None:
+        allow_publishers(key, "events.amazonaws.com")
     resource.node.add_dependency(role)
     return rule
+
+
+def timed(values: Sequence[Mapping[str, str]], time: str) -> list[dict[str, str]]:
+    """The values with what stands for the time in the place of `START_TIME`."""
+    return [
+        {**each, "value": time if each["value"] == START_TIME else each["value"]} for each in values
+    ]
 
 
 @jsii.implements(events.IRuleTarget)

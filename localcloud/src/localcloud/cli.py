@@ -52,6 +52,7 @@ def _up(options: argparse.Namespace) -> int:
         region=options.region,
         time_scale=options.time_scale,
         state_dir=Path(options.state).resolve() if options.state else None,
+        repositories=dict(_repository(given) for given in options.repository),
     )
     facts = instance.up(settings, options.port)
     if options.json:
@@ -65,6 +66,16 @@ def _up(options: argparse.Namespace) -> int:
     if not facts.state_dir:
         print("  Its state is forgotten when it stops; --state DIR keeps it.")
     return 0
+
+
+def _repository(given: str) -> tuple[str, Path]:
+    name, _, folder = given.partition("=")
+    path = Path(folder).resolve()
+    if "/" not in name or not (path / ".git").exists():
+        raise SettingsError(
+            f"--repository {given!r}: write OWNER/NAME=DIR, DIR being a checkout with its .git."
+        )
+    return name, path
 
 
 def _down(options: argparse.Namespace) -> int:
@@ -162,6 +173,13 @@ def _parser() -> argparse.ArgumentParser:
         default=DEFAULT_TIME_SCALE,
         metavar="F",
         help="how long AWS's waits take here, 1 being real time (default: %(default)s)",
+    )
+    up.add_argument(
+        "--repository",
+        action="append",
+        default=[],
+        metavar="OWNER/NAME=DIR",
+        help="a checkout in place of what connections of CodePipeline reach; may be repeated",
     )
     up.add_argument("--json", action="store_true", help="print the instance as JSON")
     add("down", _down, "Stop an instance and everything that it started.")

@@ -13,10 +13,13 @@ from __future__ import annotations
 import contextvars
 import json
 import re
+import threading
 import time
+from bisect import bisect_right
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from datetime import datetime
 from importlib import import_module
 from typing import Any, Protocol, TypeVar, cast
 from uuid import uuid4
@@ -27,6 +30,7 @@ from ministack.services import (
     athena as _athena,
     cloudwatch as _cloudwatch,
     eventbridge as _eventbridge,
+    lambda_svc as _lambda,
     stepfunctions as _stepfunctions,
 )
 from ministack.services.cloudformation import (
@@ -40,6 +44,20 @@ from ministack.services.cloudformation import (
 PRIVATE_NAMES = (
     "ministack.app.SERVICE_HANDLERS",
     "ministack.app._reset_all_state",
+    "ministack.services.cloudwatch._alarms",
+    "ministack.services.cloudwatch._calc_stats",
+    "ministack.services.cloudwatch._dims_key",
+    "ministack.services.cloudwatch._dispatch_alarm_actions",
+    "ministack.services.cloudwatch._evaluate_alarm",
+    "ministack.services.cloudwatch._evaluate_parent_alarms",
+    "ministack.services.cloudwatch._evict_old_metrics",
+    "ministack.services.cloudwatch._metric_bucket",
+    "ministack.services.cloudwatch._metrics",
+    "ministack.services.cloudwatch._put_metric_alarm",
+    "ministack.services.cloudwatch._record_history",
+    "ministack.services.cloudwatch._stat_value",
+    "ministack.services.eventbridge._cron_next_fire",
+    "ministack.services.eventbridge._parse_cron_fields",
     "ministack.services.athena._executions",
     "ministack.services.athena._table_relation",
     "ministack.services.athena._empty_relation",
@@ -48,12 +66,15 @@ PRIVATE_NAMES = (
     "ministack.services.eventbridge._put_events",
     "ministack.services.eventbridge._invoke_target",
     "ministack.services.eventbridge._pattern_event_view",
+    "ministack.services.lambda_svc._execute_function",
+    "ministack.services.lambda_svc._poll_kinesis",
     "ministack.services.stepfunctions._AWS_SDK_SERVICE_MAP",
     "ministack.services.stepfunctions._AWS_SDK_ERROR_PREFIX",
     "ministack.services.cloudformation.provisioners._RESOURCE_HANDLERS",
     "ministack.services.cloudformation.provisioners._REPLACING_PROPERTIES",
     "ministack.services.cloudformation.provisioners._CONDITIONALLY_REPLACING_PROPERTIES",
     "ministack.services.cloudformation.provisioners._STACK_TAG_PROPERTY",
+    "ministack.services.cloudformation.provisioners._cw_metric_alarm_record",
     "ministack.services.cloudformation.provisioners._physical_name",
     "ministack.services.cloudformation.provisioners._replacing_change",
     "ministack.services.cloudformation.stacks._replacing_change",
@@ -74,6 +95,8 @@ AsgiApp = Callable[[Mapping[str, Any], Receive, Send], Awaitable[None]]
 app: AsgiApp = _app.app
 """ministack's ASGI application."""
 
+
+_METRICS_KEPT_SECONDS = 14 * 24 * 3600.0
 
 _SIGNED_SERVICE = re.compile(r"Credential=[^/]+/[^/]+/[^/]+/([^/]+)/")
 
@@ -134,13 +157,15 @@ def in_current_context(work: Callable[[], None]) -> Callable[[], None]:
 # --- events and metrics --------------------------------------------------------------------------
 
 
-def put_service_event(*, detail_type: str, detail: Json, resources: list[str]) -> None:
-    """Put an event with source ``aws.sagemaker`` on the default bus of the current scope.
+def put_service_event(
+    *, detail_type: str, detail: Json, resources: list[str], source: str = "aws.sagemaker"
+) -> None:
+    """Put a service's event on the default bus of the current scope.
 
     PutEvents refuses sources that begin with ``aws.``, here as in AWS: only the service may emit.
     """
     entry = {
-        "Source": "aws.sagemaker",
+        "Source": source,
         "DetailType": detail_type,
         "Detail": json.dumps(detail),
         "Resources": resources,
@@ -153,6 +178,170 @@ def record_metric(
 ) -> None:
     """Add one datum to CloudWatch, in the current scope."""
     _cloudwatch.record_metric(namespace, name, value, unit, dict(dimensions))
+
+
+class Tally:
+    """One metric, written often: equal values within a while become one datum with a count.
+
+    A busy endpoint would otherwise fill the memory with a datum for each request and metric.
+
+    Args:
+        namespace: Of the metric.
+        name: Of the metric.
+        unit: As CloudWatch calls it.
+        dimensions: Of the metric.
+        seconds: How long values are counted together.
+    """
+
+    def __init__(
+        self, namespace: str, name: str, *, unit: str, dimensions: Mapping[str, str], seconds: float
+    ) -> None:
+        self._scope = current_scope()
+        self._key = (namespace, name, _cloudwatch._dims_key(dict(dimensions)))
+        self._unit, self._dimensions, self._seconds = unit, dict(dimensions), seconds
+        self._lock = threading.Lock()
+        self._until = 0.0
+        self._data: dict[float, Json] = {}
+
+    def add(self, value: float) -> None:
+        """Count one value."""
+        now = time.time()
+        with self._lock:
+            if now >= self._until:
+                self._data = {}
+                self._until = now + self._seconds
+            datum = self._data.get(value)
+            if datum is not None:
+                datum["Count"] += 1.0
+                return
+            datum = {
+                "Timestamp": now,
+                "Value": float(value),
+                "Count": 1.0,
+                "Unit": self._unit,
+                "Dimensions": self._dimensions,
+            }
+            self._data[value] = datum
+            with within(self._scope):
+                _cloudwatch._metric_bucket(self._key).append(datum)
+
+
+def metric_values(
+    namespace: str, name: str, dimensions: Mapping[str, str], statistic: str, ends: list[float]
+) -> list[float | None]:
+    """A statistic of a metric, in the current scope, over each of several periods.
+
+    Args:
+        namespace: Of the metric.
+        name: Of the metric.
+        dimensions: All of them: another set of dimensions is another metric.
+        statistic: ``Sum``, ``p99``, ….
+        ends: When the periods begin and end: one moment more than there are periods.
+    """
+    key = (namespace, name, _cloudwatch._dims_key(dict(dimensions)))
+    periods: list[list[Json]] = [[] for _ in ends[1:]]
+    for datum in list(_cloudwatch._metrics.get(key) or ()):
+        if ends[0] <= datum["Timestamp"] < ends[-1]:
+            periods[bisect_right(ends, datum["Timestamp"]) - 1].append(datum)
+    return [
+        _cloudwatch._stat_value(_cloudwatch._calc_stats(data), statistic, data) if data else None
+        for data in periods
+    ]
+
+
+# --- alarms --------------------------------------------------------------------------------------
+
+
+def alarms() -> dict[Scope, list[Json]]:
+    """The metric alarms of all scopes, as DescribeAlarms shows them."""
+    found: dict[Scope, list[Json]] = {}
+    for (account, region, _), alarm in list(_cloudwatch._alarms._data.items()):
+        found.setdefault(Scope(account, region), []).append(alarm)
+    return found
+
+
+def change_alarm(alarm: Json, state: str, reason: str) -> None:
+    """Move an alarm of the current scope to a state, with all that comes of it."""
+    before = alarm["StateValue"]
+    alarm["StateValue"], alarm["StateReason"] = state, reason
+    alarm["StateUpdatedTimestamp"] = int(time.time())
+    _cloudwatch._record_history(alarm["AlarmName"], before, state, reason)
+    _cloudwatch._dispatch_alarm_actions(alarm, before, state, reason)
+    _cloudwatch._evaluate_parent_alarms(alarm)
+
+
+def extend_cloudwatch(evaluate: Callable[[Json], None], scale: Callable[[str, Json], None]) -> None:
+    """Evaluate alarms by all of their settings, metric math among them, and let them scale.
+
+    ministack's own evaluation takes no notice of dimensions, of ``DatapointsToAlarm`` and of
+    missing data, and refuses metric math.
+
+    Args:
+        evaluate: Gets an alarm of the current scope that may have to change its state.
+        scale: Gets the ARN of a scaling policy that is an action of an alarm, and the alarm.
+    """
+    put, record = _cloudwatch._put_metric_alarm, _provisioners._cw_metric_alarm_record
+    dispatch = _cloudwatch._dispatch_alarm_actions
+
+    def put_metric_alarm(params: Any, data: Json, is_cbor: bool, is_json: bool = False) -> Any:
+        answer = put(params, data, is_cbor, is_json)
+        name = (data or {}).get("AlarmName")
+        if name and data.get("Metrics") and name in _cloudwatch._alarms:
+            alarm = _with_math(_cloudwatch._alarms[name], data["Metrics"])
+            _cloudwatch._alarms[name] = alarm
+            evaluate(alarm)
+        return answer
+
+    def alarm_record(name: str, properties: Json) -> Json:
+        queries = properties.get("Metrics")
+        if not queries:
+            return cast("Json", record(name, properties))
+        plain = {k: v for k, v in properties.items() if k != "Metrics"}
+        alarm = record(name, {**plain, "MetricName": "math", "Namespace": "math"})
+        return _with_math(alarm, queries)
+
+    def dispatch_actions(alarm: Json, old: str, new: str, reason: str) -> None:
+        dispatch(alarm, old, new, reason)
+        if new == "ALARM" and alarm.get("ActionsEnabled", True):
+            for action in alarm.get("AlarmActions") or ():
+                if ":scalingPolicy:" in action:
+                    work = in_current_context(lambda arn=action: scale(arn, alarm))  # type: ignore[misc]  # mypy cannot infer a lambda with a default
+                    threading.Thread(target=work, daemon=True).start()
+
+    _cloudwatch._put_metric_alarm = put_metric_alarm
+    _cloudwatch._evaluate_alarm = evaluate
+    _cloudwatch._dispatch_alarm_actions = dispatch_actions
+    _cloudwatch._evict_old_metrics = _evict_old_metrics
+    _provisioners._cw_metric_alarm_record = alarm_record
+
+
+_OF_ONE_METRIC = frozenset(
+    {"MetricName", "Namespace", "Statistic", "ExtendedStatistic", "Period", "Dimensions"}
+)
+
+
+def _with_math(alarm: Json, queries: list[Json]) -> Json:
+    """An alarm on metric math, made of one on a metric."""
+    kept = {name: value for name, value in alarm.items() if name not in _OF_ONE_METRIC}
+    return {**kept, "Metrics": queries}
+
+
+def _evict_old_metrics() -> None:
+    """Forget old data.
+
+    The engine's own puts a new list in place of each: what is added meanwhile would be lost.
+    """
+    oldest = time.time() - _METRICS_KEPT_SECONDS
+    for key in list(_cloudwatch._metrics):
+        data = _cloudwatch._metrics.get(key) or []
+        while data and data[0]["Timestamp"] < oldest:
+            data.pop(0)
+
+
+def next_cron(expression: str, after: datetime) -> datetime | None:
+    """When a ``cron(…)`` of six fields is due next; None if never."""
+    found = _eventbridge._cron_next_fire(_eventbridge._parse_cron_fields(expression), after)
+    return cast("datetime | None", found)
 
 
 TargetHandler = Callable[[Json, Json, str], bool]
@@ -222,6 +411,42 @@ def extend_athena() -> None:
 
     _athena._table_relation = table_relation
     _athena._save_query_results = save_query_results
+
+
+# --- Lambda --------------------------------------------------------------------------------------
+
+
+def extend_lambda() -> None:
+    """Send a batch of a Kinesis stream again of which a function says that a part failed.
+
+    The engine takes such a batch for done. Lambda sends it again from the lowest sequence number
+    that was reported; here the whole batch is sent again, a second later and until it passes.
+    """
+    execute, poll = _lambda._execute_function, _lambda._poll_kinesis
+    polling = threading.local()
+
+    def poll_kinesis() -> bool:
+        polling.now = True
+        try:
+            return bool(poll())
+        finally:
+            polling.now = False
+
+    def execute_function(function: Json, event: Json) -> Json:
+        result = cast("Json", execute(function, event))
+        body = result.get("body")
+        if isinstance(body, str | bytes) and b"batchItemFailures" in (
+            body.encode() if isinstance(body, str) else body
+        ):
+            body = json.loads(body)
+        failed = body.get("batchItemFailures") if isinstance(body, dict) else None
+        if getattr(polling, "now", False) and failed and not result.get("error"):
+            told = {"errorType": "BatchItemFailures", "errorMessage": f"of {failed[0]} at least"}
+            return {**result, "error": True, "body": told}
+        return result
+
+    _lambda._execute_function = execute_function
+    _lambda._poll_kinesis = poll_kinesis
 
 
 # --- Step Functions ------------------------------------------------------------------------------

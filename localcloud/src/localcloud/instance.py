@@ -122,7 +122,7 @@ class Instance:
             self._clear()
             try:
                 _require_node()
-                chosen = port if port is not None else _free_port()
+                chosen = port if port is not None else free_port()
                 _require_free(chosen)
                 base = settings or Settings(port=chosen, work_dir=self.folder / "work")
                 return self._start(replace(base, port=chosen, work_dir=self.folder / "work"))
@@ -297,7 +297,8 @@ def _require_node() -> None:
         )
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A TCP port of 127.0.0.1 that nothing listens on."""
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         port: int = probe.getsockname()[1]

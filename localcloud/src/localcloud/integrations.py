@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import re
+from datetime import UTC, datetime
 from typing import Any
 
 from botocore import xform_name
@@ -50,7 +51,8 @@ def _deliver(cloud: SageMaker, target: Json, event: Json, arn: str) -> bool:
             with emulator.within(Scope(pipeline[2], pipeline[1])):
                 _start_pipeline(cloud, arn, target, event)
         elif universal:
-            _call(cloud, universal[1], universal[2], json.loads(target.get("Input") or "{}"))
+            request = _with_context(str(target.get("Input") or "{}"), event)
+            _call(cloud, universal[1], universal[2], json.loads(request))
     except (ServiceError, ClientError, ValueError) as error:
         # As in AWS, the sender of the event learns nothing of a target that refuses it.
         logger.warning("target %s: %s", arn, error)
@@ -82,6 +84,22 @@ def _value(value: str, event: Json) -> str:
     for part in value.split(".")[1:]:
         found = found.get(part) if isinstance(found, dict) else None
     return found if isinstance(found, str) else json.dumps(found)
+
+
+def _with_context(text: str, event: Json) -> str:
+    """The input of a schedule with its context attributes filled in.
+
+    Source: EventBridge Scheduler user guide, "Adding context attributes". The ARN of the schedule
+    is not known here.
+    """
+    when = datetime.fromtimestamp(float(event.get("Time") or 0), UTC)
+    for name, value in (
+        ("execution-id", str(event.get("EventId") or "").replace("-", "")[:16]),
+        ("scheduled-time", when.strftime("%Y-%m-%dT%H:%M:%SZ")),
+        ("attempt-number", "1"),
+    ):
+        text = text.replace(f"<aws.scheduler.{name}>", value)
+    return text
 
 
 def _call(cloud: SageMaker, service: str, action: str, request: Json) -> None:

@@ -10,9 +10,11 @@ import asyncio
 import contextvars
 import logging
 import os
+import re
 import shutil
 import signal
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -20,6 +22,7 @@ from hypercorn.asyncio import serve
 from hypercorn.config import Config
 
 from localcloud import cloudformation, emulator, integrations, services
+from localcloud.delivery import credentials
 from localcloud.emulator import AsgiApp, Receive, Send
 from localcloud.responses import Request, Response, json_response
 from localcloud.sagemaker import SageMaker, restart as sagemaker_restart
@@ -34,6 +37,10 @@ _IDENTITY_PATH = "/_localcloud"
 
 _KEEP_ALIVE_SECONDS = 75.0
 
+_INVOKED = re.compile(r"/endpoints/[^/]+/invocations")
+_MOST_INVOCATIONS = 256
+"""More than the 200 that a serverless variant may have under way."""
+
 
 class LocalCloud:
     """The ASGI application of one instance.
@@ -46,9 +53,12 @@ class LocalCloud:
         self.settings = settings
         self.clients = Clients(self)
         self.sagemaker = SageMaker(settings, self.clients)
-        self.services = services.build(self.sagemaker)
+        self._credentials = credentials.BuildCredentials(self.clients)
+        self._invocations = ThreadPoolExecutor(_MOST_INVOCATIONS, "invocation")
+        self.services = services.build(self.sagemaker, self._credentials)
         emulator.extend_cloudformation()
         emulator.extend_athena()
+        emulator.extend_lambda()
         cloudformation.register(self.sagemaker)
         integrations.register(self.sagemaker)
         emulator.add_service("sagemaker", self._answer_in_process)
@@ -62,6 +72,10 @@ class LocalCloud:
         if scope["type"] == "http":
             if scope["path"] == _IDENTITY_PATH:
                 await _send(send, json_response({"pid": os.getpid()}))
+                return
+            if scope["path"].startswith(credentials.PATH):
+                answer = await asyncio.to_thread(self._credentials.answer, scope["path"])
+                await _send(send, answer)
                 return
             headers = {
                 k.decode("latin-1").lower(): v.decode("latin-1") for k, v in scope["headers"]
@@ -88,14 +102,19 @@ class LocalCloud:
         await _send(send, response)
 
     async def _in_thread(self, service: str, request: Request) -> Response:
-        """Answer on a worker thread: operations call other services, which the loop serves."""
+        """Answer on a worker thread: operations call other services, which the loop serves.
+
+        Invocations have threads of their own: those that wait for slow models would keep everything
+        else waiting.
+        """
         context = contextvars.copy_context()
         own = self.services.get(service)
+        threads = self._invocations if _INVOKED.match(request.path) else None
 
         def answer() -> Response:
             return own.respond(request) if own else respond(self.sagemaker, request)
 
-        return await asyncio.get_running_loop().run_in_executor(None, context.run, answer)
+        return await asyncio.get_running_loop().run_in_executor(threads, context.run, answer)
 
     async def _answer_in_process(
         self,
@@ -155,19 +174,23 @@ async def _read_body(receive: Receive) -> bytes:
             return b"".join(chunks)
 
 
-async def run(settings: Settings) -> None:
-    """Serve until SIGTERM or SIGINT."""
-    app: AsgiApp = LocalCloud(settings)
+async def serve_until(app: AsgiApp, settings: Settings, ended: asyncio.Event) -> None:
+    """Serve an application at the settings' address until an event is set."""
     config = Config()
     config.bind = [f"{HOST}:{settings.port}"]
     config.keep_alive_timeout = _KEEP_ALIVE_SECONDS
     config.loglevel = "WARNING"
     config.graceful_timeout = 5.0
+    await serve(app, config, shutdown_trigger=ended.wait)
+
+
+async def run(settings: Settings) -> None:
+    """Serve until SIGTERM or SIGINT."""
     ended = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, ended.set)
-    await serve(app, config, shutdown_trigger=ended.wait)
+    await serve_until(LocalCloud(settings), settings, ended)
 
 
 def main() -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 DEFAULT_ACCOUNT = "123456789012"
@@ -34,6 +35,8 @@ class Settings:
         time_scale: How long the waits of the service take here, as a fraction of what they take in
             AWS: the time to create an endpoint, the bake time of a deployment. 1 is real time.
         state_dir: Where state is kept over a restart; ``None`` to forget it.
+        repositories: Checkouts in place of what connections reach, by ``owner/name``.
+        log_dir: Where the log of each job is written as a file too; ``None`` for nowhere.
     """
 
     port: int
@@ -42,6 +45,8 @@ class Settings:
     region: str = DEFAULT_REGION
     time_scale: float = DEFAULT_TIME_SCALE
     state_dir: Path | None = None
+    repositories: Mapping[str, Path] = field(default_factory=dict)
+    log_dir: Path | None = None
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"\d{12}", self.account):
@@ -78,6 +83,9 @@ class Settings:
             "S3_PERSIST": "0",
             f"{_PREFIX}WORK_DIR": str(self.work_dir),
             f"{_PREFIX}TIME_SCALE": str(self.time_scale),
+            f"{_PREFIX}REPOSITORIES": json.dumps(
+                {name: str(path) for name, path in self.repositories.items()}
+            ),
         }
         if self.state_dir:
             environment |= {
@@ -100,6 +108,12 @@ class Settings:
             region=environment["MINISTACK_REGION"],
             time_scale=float(environment[f"{_PREFIX}TIME_SCALE"]),
             state_dir=Path(state_dir) if state_dir else None,
+            repositories={
+                name: Path(path)
+                for name, path in json.loads(
+                    environment.get(f"{_PREFIX}REPOSITORIES", "{}")
+                ).items()
+            },
         )
 
 

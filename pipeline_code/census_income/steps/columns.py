@@ -71,9 +71,7 @@ def read_table(folder: Path) -> Table:
         InputError: There is no such file, one has no header or no rows, headers differ or repeat
             a column, or a row has another number of fields than the header.
     """
-    files = sorted(path for path in folder.rglob("*") if path.name.endswith((".csv", ".csv.gz")))
-    if not files:
-        raise InputError(f"There is no .csv or .csv.gz file in {folder}.")
+    files = table_files(folder)
     header: list[str] = []
     rows: list[list[str]] = []
     for path in files:
@@ -92,7 +90,24 @@ def read_table(folder: Path) -> Table:
     }
 
 
-def _read_file(path: Path) -> tuple[list[str], list[list[str]]]:
+def table_files(folder: Path) -> list[Path]:
+    """The ``*.csv`` and ``*.csv.gz`` files below a folder, in order.
+
+    Raises:
+        InputError: There is none.
+    """
+    files = sorted(path for path in folder.rglob("*") if path.name.endswith((".csv", ".csv.gz")))
+    if not files:
+        raise InputError(f"There is no .csv or .csv.gz file in {folder}.")
+    return files
+
+
+def read_lines(path: Path) -> tuple[list[str], list[list[str]]]:
+    """The header and the rows of a CSV file, which may have any number of fields.
+
+    Raises:
+        InputError: It is empty or unreadable, or its header repeats a column.
+    """
     opened = gzip.open if path.suffix == ".gz" else open
     try:
         with opened(path, "rt", encoding="utf-8-sig", newline="") as stream:
@@ -104,6 +119,11 @@ def _read_file(path: Path) -> tuple[list[str], list[list[str]]]:
     header, rows = lines[0], lines[1:]
     if twice := sorted({name for name in header if header.count(name) > 1}):
         raise InputError(f"{path.name}: columns appear twice: {', '.join(twice)}.")
+    return header, rows
+
+
+def _read_file(path: Path) -> tuple[list[str], list[list[str]]]:
+    header, rows = read_lines(path)
     for number, row in enumerate(rows, start=2):
         if len(row) != len(header):
             raise InputError(

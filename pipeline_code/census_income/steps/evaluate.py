@@ -1,15 +1,12 @@
 """Measure the trained model on the test split.
 
-The artifact is loaded through the inference code that it carries: what is measured is what an
-endpoint would serve, encoding and decision threshold included.
+Writes ``evaluation.json``, the measures as a whole and by group, and ``constraints.json``, what a
+monitor of the model's quality holds later measures against (the layout is that of Model Monitor:
+a threshold and the side of it that is a violation; the thresholds are what was measured here).
 """
 
 import argparse
-import importlib
 import json
-import sys
-import tarfile
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +14,7 @@ from typing import Any
 import failures
 import numpy as np
 import quality
+import scoring
 from failures import InputError
 
 
@@ -27,36 +25,28 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def evaluate(options: argparse.Namespace) -> None:
-    """Evaluate and write ``evaluation.json``.
+    """Evaluate and write the report and the constraints.
 
     Raises:
         InputError: There is no model artifact or test data, or a facet is not in the data.
     """
-    body = _one_file(options.test_dir, "*.csv").read_text(encoding="utf-8")
-    with tempfile.TemporaryDirectory() as folder:
-        _unpack(_one_file(options.model_dir, "model.tar.gz"), Path(folder))
-        sys.path.insert(0, str(Path(folder) / "code"))
-        inference: Any = importlib.import_module("inference")
-        model = inference.model_fn(folder)
-        request = inference.input_fn(body, "text/csv")
-        predictions = inference.predict_fn(request, model)
+    body = scoring.one_file(options.test_dir, "*.csv").read_text(encoding="utf-8")
+    with scoring.loaded(scoring.one_file(options.model_dir, "model.tar.gz")) as artifact:
+        table, probability, labels = artifact.score(body)
+        data_version = artifact.model.encoding.data_version
 
-    header, *rows = request.rows
-    table = {
-        name: list(values) for name, values in zip(header, zip(*rows, strict=True), strict=True)
-    }
     if absent := [name for name in (options.target, *options.facets) if name not in table]:
         raise InputError(
-            f"The test data lacks {', '.join(absent)}; it has {', '.join(header)}. "
+            f"The test data lacks {', '.join(absent)}; it has {', '.join(table)}. "
             "Facets have to be among the features."
         )
     truth = np.asarray([value == options.positive_label for value in table[options.target]])
-    probability = np.asarray([each.probability for each in predictions])
-    predicted = np.asarray([each.label == options.positive_label for each in predictions])
+    predicted = np.asarray([label == options.positive_label for label in labels])
+    measures = quality.binary_metrics(truth, probability, predicted)
     report = {
         "version": 1,
-        "dataset": {"item_count": len(rows), "data_version": model.encoding.data_version},
-        "binary_classification_metrics": quality.binary_metrics(truth, probability, predicted),
+        "dataset": {"item_count": len(truth), "data_version": data_version},
+        "binary_classification_metrics": measures,
         "calibration": quality.calibration(truth, probability),
         "groups": {
             facet: quality.by_group(table[facet], truth, probability, predicted)
@@ -64,30 +54,13 @@ def evaluate(options: argparse.Namespace) -> None:
         },
     }
     options.evaluation_dir.mkdir(parents=True, exist_ok=True)
-    target = options.evaluation_dir / "evaluation.json"
-    target.write_text(json.dumps(report, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+    for name, content in (
+        ("evaluation.json", report),
+        ("constraints.json", quality.constraints(measures)),
+    ):
+        text = json.dumps(content, indent=2, allow_nan=False) + "\n"
+        (options.evaluation_dir / name).write_text(text, encoding="utf-8")
     _print(report)
-
-
-def _one_file(folder: Path, pattern: str) -> Path:
-    found = sorted(folder.glob(pattern))
-    if len(found) != 1:
-        names = ", ".join(path.name for path in found) or "none"
-        raise InputError(f"There should be one {pattern} in {folder}; found: {names}.")
-    return found[0]
-
-
-def _unpack(archive: Path, folder: Path) -> None:
-    try:
-        with tarfile.open(archive) as artifact:
-            # Older Pythons have no filters; the attribute then means nothing, and the artifact is
-            # our own.
-            artifact.extraction_filter = getattr(tarfile, "data_filter", None)
-            artifact.extractall(folder)  # noqa: S202  # see above
-    except (tarfile.TarError, OSError, EOFError) as error:
-        raise InputError(f"{archive.name} isn't a .tar.gz archive: {error}") from error
-    if not (folder / "code" / "inference.py").is_file():
-        raise InputError(f"{archive.name} holds no code/inference.py.")
 
 
 def _print(report: dict[str, Any]) -> None:

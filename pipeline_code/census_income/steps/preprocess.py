@@ -1,18 +1,21 @@
-"""First step: check the data, split it, write what the next steps and the monitors need.
+"""Features: split the data, write what the next steps and the monitors need.
 
 Outputs, one folder each: ``train``, ``validation`` and ``test`` (features and target, CSV with a
-header, missing values empty), ``columns`` (the roles of the columns) and ``baseline`` (unlabelled
+header, missing values empty), ``columns`` (the roles of the columns), ``baseline`` (unlabelled
 rows of the training split, as a caller of the endpoint would send them: reference data for
-monitoring). Values stay as they are: encoding them is part of the model.
+monitoring) and ``statistics`` (``statistics.json`` and ``constraints.json`` of these rows, which
+the model is registered with). Values stay as they are: encoding them is part of the model.
 """
 
 import argparse
+import json
 import math
 import random
 from collections.abc import Sequence
 from pathlib import Path
 
 import failures
+import reference
 from columns import Columns, Table, read_table, write_table
 from failures import InputError
 
@@ -55,7 +58,15 @@ def preprocess(options: argparse.Namespace) -> None:
         print(f"{path.stem}: {len(labels)} rows, {positives / len(labels):.1%} positive")
     for path, part in parts.items():
         write_table(path, part)
-    write_table(options.baseline_dir / "baseline.csv", _take(table, columns.inputs, train))
+    baseline = _take(table, columns.inputs, train)
+    write_table(options.baseline_dir / "baseline.csv", baseline)
+    statistics, constraints = reference.baseline(
+        {name: baseline[name] for name in columns.features}, columns.numeric
+    )
+    options.statistics_dir.mkdir(parents=True, exist_ok=True)
+    for name, content in (("statistics", statistics), ("constraints", constraints)):
+        text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+        (options.statistics_dir / f"{name}.json").write_text(text, encoding="utf-8")
     options.columns_dir.mkdir(parents=True, exist_ok=True)
     columns.save(options.columns_dir)
 
@@ -153,7 +164,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=int, required=True)
     parser.add_argument("--data-version", required=True)
     parser.add_argument("--data-dir", type=Path, required=True)
-    for name in ("train", "validation", "test", "columns", "baseline"):
+    for name in ("train", "validation", "test", "columns", "baseline", "statistics"):
         parser.add_argument(f"--{name}-dir", type=Path, required=True)
     parser.add_argument("--message-file", type=Path, required=True)
     return parser

@@ -19,6 +19,19 @@ Booleans = npt.NDArray[np.bool_]
 CURVE_POINTS = 200
 CALIBRATION_BINS = 10
 _UNKNOWN = "NaN"
+# On which side of what was measured here a later measure is worse.
+_WORSE = {
+    "Less": (
+        "accuracy",
+        "precision",
+        "recall",
+        "f1",
+        "auc",
+        "true_positive_rate",
+        "true_negative_rate",
+    ),
+    "Greater": ("false_positive_rate", "false_negative_rate"),
+}
 
 
 def binary_metrics(truth: Booleans, probability: Floats, predicted: Booleans) -> dict[str, Any]:
@@ -46,6 +59,21 @@ def binary_metrics(truth: Booleans, probability: Floats, predicted: Booleans) ->
             "true_positive_rates": _thin(true_positive),
         },
         "precision_recall_curve": {"precisions": _thin(precision), "recalls": _thin(recall)},
+    }
+
+
+def constraints(measures: dict[str, Any]) -> dict[str, Any]:
+    """``constraints.json`` of Model Monitor: no later measure should be worse than these."""
+    return {
+        "version": 0.0,
+        "binary_classification_constraints": {
+            name: {
+                "threshold": measures[name]["value"],
+                "comparison_operator": f"{side}ThanThreshold",
+            }
+            for side, names in _WORSE.items()
+            for name in names
+        },
     }
 
 

@@ -1,4 +1,8 @@
-"""Train XGBoost in script mode.
+"""Train XGBoost in script mode, with checkpoints.
+
+A job on a spot instance may be interrupted at any time. It then starts again in a new container
+that holds the checkpoints and nothing else of the first, and goes on where the latest one was
+written; the model is the same as without the interruption.
 
 Reads the channels ``train``, ``validation`` and ``columns``. Writes into the model artifact the
 booster, the encoding and, under ``code/``, the inference code, so that one artifact is all that an
@@ -11,15 +15,19 @@ import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
+import boosting  # noqa: F401  # before XGBoost: see there
 import encoding as encoding_module
 import failures
 import inference
 import xgboost
+from checkpoints import Checkpoints, History
 from columns import Columns, Table, read_table
 from encoding import Encoding
 from failures import InputError
+
+_PRINT_EVERY = 25
+_CHECKPOINT_EVERY = 25
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -44,9 +52,9 @@ def train(options: argparse.Namespace) -> None:
     encoding = _fit(tables["train"], columns, threshold=options.decision_threshold)
     data = {name: _matrix(table, columns, encoding) for name, table in tables.items()}
 
-    history: dict[str, Any] = {}
+    history: History = {}
     booster = _boost(options, data, history)
-    best = booster.best_iteration
+    best = best_round(history)
     print(f"[{best}]\t" + "\t".join(_scores(history, best)) + "\t(best)")
 
     booster[: best + 1].save_model(options.model_dir / inference.MODEL_FILE)
@@ -61,7 +69,7 @@ def train(options: argparse.Namespace) -> None:
 
 
 def _boost(
-    options: argparse.Namespace, data: dict[str, xgboost.DMatrix], history: dict[str, Any]
+    options: argparse.Namespace, data: dict[str, xgboost.DMatrix], history: History
 ) -> xgboost.Booster:
     parameters = {
         "objective": "binary:logistic",
@@ -74,22 +82,46 @@ def _boost(
         "subsample": options.subsample,
         "colsample_bytree": options.colsample_bytree,
         "seed": options.seed,
+        # Random numbers go by the round, so that a job that resumes draws what it would have drawn.
+        "seed_per_iteration": True,
     }
+    # The early stopping may differ: a checkpoint holds no decision of it.
+    channels = (options.train, options.validation, options.columns)
+    checkpoints = Checkpoints(options.checkpoint_dir, parameters, channels)
+    matrices = list(data.values())
     try:
-        return xgboost.train(
-            parameters,
-            data["train"],
-            num_boost_round=options.num_round,
-            evals=[(matrix, name) for name, matrix in data.items()],
-            early_stopping_rounds=options.early_stopping_rounds,
-            evals_result=history,
-            # SageMaker reads metrics from the log by regular expression.
-            verbose_eval=25,
-        )
+        before, found = checkpoints.latest() or (None, {})
+        booster = xgboost.Booster(parameters, matrices, model_file=before)
+        history.update(found)
+        if before is not None:
+            print(f"resuming after round {booster.num_boosted_rounds() - 1}")
+        # SageMaker reads metrics from the log by regular expression.
+        for at in range(booster.num_boosted_rounds(), options.num_round):
+            if at and at - best_round(history) > options.early_stopping_rounds:
+                break
+            booster.update(data["train"], at)
+            text = booster.eval_set([(matrix, name) for name, matrix in data.items()], at)
+            for entry in text.split("\t")[1:]:
+                name, _, value = entry.rpartition(":")
+                history.setdefault(name, []).append(float(value))
+            if at % _PRINT_EVERY == 0:
+                print(f"[{at}]\t" + "\t".join(_scores(history, at)), flush=True)
+            if (at + 1) % _CHECKPOINT_EVERY == 0:
+                checkpoints.save(booster, history)
+                # The state of the columns' random numbers is not in a checkpoint. Beginning anew
+                # from the trees, interrupted or not, gives the same model in either case.
+                booster = xgboost.Booster(parameters, matrices, model_file=booster)
     except xgboost.core.XGBoostError as error:
         # The first line names the parameter, the others are frames of C++.
         reason = str(error).strip().splitlines()[0]
         raise InputError(f"XGBoost refuses the hyperparameters: {reason}") from error
+    return booster
+
+
+def best_round(history: History) -> int:
+    """The first round with the best AUC on the validation split."""
+    aucs = history["validation-auc"]
+    return aucs.index(max(aucs))
 
 
 def _fit(table: Table, columns: Columns, *, threshold: float) -> Encoding:
@@ -116,12 +148,8 @@ def _matrix(table: Table, columns: Columns, encoding: Encoding) -> xgboost.DMatr
     )
 
 
-def _scores(history: dict[str, Any], iteration: int) -> list[str]:
-    return [
-        f"{data}-{metric}:{values[iteration]:.5f}"
-        for data, metrics in history.items()
-        for metric, values in metrics.items()
-    ]
+def _scores(history: History, at: int) -> list[str]:
+    return [f"{name}:{values[at]:.5f}" for name, values in history.items()]
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -135,6 +163,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--colsample_bytree", type=float, required=True)
     parser.add_argument("--decision_threshold", type=float, required=True)
     parser.add_argument("--seed", type=int, required=True)
+    parser.add_argument("--checkpoint_dir", type=Path, help="none are written without it")
     for name, variable in (
         ("train", "SM_CHANNEL_TRAIN"),
         ("validation", "SM_CHANNEL_VALIDATION"),

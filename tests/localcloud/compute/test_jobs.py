@@ -238,7 +238,7 @@ def test_time_limit_of_a_training_job(cloud: Cloud) -> None:
                 "echo half > /opt/ml/model/model; sleep 60",
             ],
         },
-        StoppingCondition={"MaxRuntimeInSeconds": 0.3},
+        StoppingCondition={"MaxRuntimeInSeconds": 1.5},
     )
     outcome = cloud.run("Training", request)
     described = outcome.described()

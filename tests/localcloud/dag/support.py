@@ -12,6 +12,7 @@ from localcloud.compute.ports import FolderObjects, ServiceError
 from localcloud.dag.caching import StepCache
 from localcloud.dag.execution import run_execution
 from localcloud.dag.records import ExecutionOutcome, StepRecord
+from localcloud.dag.selection import Selection
 
 ARN = "arn:aws:sagemaker:us-east-1:123456789012:pipeline/p/execution/abcdefghijkl"
 
@@ -139,6 +140,7 @@ class Run:
         parallelism: int | None = None,
         cache: StepCache | None = None,
         arn: str = ARN,
+        selection: Selection | None = None,
     ) -> ExecutionOutcome:
         return run_execution(
             json.dumps(definition),
@@ -152,6 +154,7 @@ class Run:
             on_step=self.changes.append,
             stop=self.stop,
             time_scale=0.001,
+            selection=selection,
         )
 
     def statuses(self, step: str) -> list[str]:

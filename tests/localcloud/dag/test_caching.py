@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from localcloud.compute.ports import ServiceError
-from localcloud.dag.caching import CachedStep, MemoryCache, duration
+from localcloud.dag.caching import CachedStep, MemoryCache, cache_key, duration
+from localcloud.dag.definition import Step
 from tests.localcloud.dag.support import ARN, Run, pipeline, processing
 
 SECOND = ARN[:-1] + "2"
@@ -97,3 +98,13 @@ def test_what_is_no_duration_stops_the_start(run: Run, text: str) -> None:
     with pytest.raises(ServiceError, match="is no ISO 8601 duration"):
         run(pipeline(cached("A", text)), cache=MemoryCache())
     assert run.control.requests == []
+
+
+def test_of_a_tuning_step_only_what_the_service_names_makes_the_key() -> None:
+    def key(**changes: Any) -> str | None:
+        job = {"HyperParameterRanges": {}, "ResourceConfig": {"InstanceCount": 1}, **changes}
+        step = Step("T", "Tuning", {}, {}, None)
+        return cache_key(step, {"HyperParameterTuningJobConfig": {}, "TrainingJobDefinition": job})
+
+    assert key(ResourceConfig={"InstanceCount": 2}) == key()
+    assert key(HyperParameterRanges={"IntegerParameterRanges": []}) != key()

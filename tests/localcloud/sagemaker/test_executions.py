@@ -204,3 +204,59 @@ def test_a_training_job_shows_its_metrics_and_its_model(cloud: Cloud) -> None:
     )
     statuses = until(lambda: [e["detail"]["TrainingJobStatus"] for e in recorded()])
     assert statuses == ["InProgress", "Completed"]
+
+
+def _gated(cloud: Cloud) -> None:
+    refuse = {"Name": "Refuse", "Type": "Fail", "Arguments": {"ErrorMessage": "too low"}}
+    enough = {
+        "Type": "GreaterThanOrEqualTo",
+        "LeftValue": 1,
+        "RightValue": {"Get": "Parameters.Least"},
+    }
+    gate = {
+        "Name": "Gate",
+        "Type": "Condition",
+        "DependsOn": ["Work"],
+        "Arguments": {"Conditions": [enough], "IfSteps": [], "ElseSteps": [refuse]},
+    }
+    least = {"Name": "Least", "Type": "Integer", "DefaultValue": 2}
+    _pipeline(cloud, _processing("Work", "pass"), gate, Parameters=[least])
+
+
+def test_selected_steps_run_on_what_an_earlier_execution_gave(cloud: Cloud) -> None:
+    _gated(cloud)
+    first = _start(cloud)
+    assert _ended(cloud, first)["PipelineExecutionStatus"] == "Failed"
+    selected = {
+        "SourcePipelineExecutionArn": first,
+        "SelectedSteps": [{"StepName": "Gate"}, {"StepName": "Refuse"}],
+    }
+    parameters = [{"Name": "Least", "Value": "1"}]
+    again = _start(cloud, SelectiveExecutionConfig=selected, PipelineParameters=parameters)
+    ended = _ended(cloud, again)
+    assert ended["PipelineExecutionStatus"] == "Succeeded"
+    assert ended["SelectiveExecutionConfig"] == selected
+    steps = _steps(cloud, again)
+    assert steps.keys() == {"Work", "Gate"}
+    assert steps["Work"]["SelectiveExecutionResult"] == {"SourcePipelineExecutionArn": first}
+    assert len(cloud.call("ListProcessingJobs")["ProcessingJobSummaries"]) == 1
+    with pytest.raises(ServiceError, match="'Gate' needs 'Work', which is not selected"):
+        _start(cloud, SelectiveExecutionConfig={"SelectedSteps": [{"StepName": "Gate"}]})
+    other = {**selected, "SourcePipelineExecutionArn": first.replace("/pipeline/", "/other/")}
+    with pytest.raises(ServiceError, match=r"not one of the pipeline|does not exist"):
+        _start(cloud, SelectiveExecutionConfig=other)
+
+
+def test_a_failed_execution_is_retried_from_what_succeeded(cloud: Cloud) -> None:
+    _gated(cloud)
+    arn = _start(cloud)
+    _ended(cloud, arn)
+    again = cloud.call("RetryPipelineExecution", PipelineExecutionArn=arn)
+    assert again["PipelineExecutionArn"] == arn
+    assert "too low" in _ended(cloud, arn)["FailureReason"]
+    assert _steps(cloud, arn).keys() == {"Work", "Gate", "Refuse"}
+    assert len(cloud.call("ListProcessingJobs")["ProcessingJobSummaries"]) == 1
+    fine = _start(cloud, PipelineParameters=[{"Name": "Least", "Value": "1"}])
+    _ended(cloud, fine)
+    with pytest.raises(ServiceError, match="has status Succeeded: only one that is Failed"):
+        cloud.call("RetryPipelineExecution", PipelineExecutionArn=fine)

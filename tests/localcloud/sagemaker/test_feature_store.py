@@ -164,3 +164,51 @@ def test_features_can_be_added(cloud: Cloud) -> None:
     )
     described = cloud.call("DescribeFeatureGroup", FeatureGroupName="group")
     assert described["FeatureDefinitions"][-1] == added
+
+
+def test_calls_are_counted_in_cloudwatch(cloud: Cloud) -> None:
+    from datetime import UTC, datetime, timedelta
+
+    runtime = _ready(
+        cloud,
+        ThroughputConfig={
+            "ThroughputMode": "Provisioned",
+            "ProvisionedReadCapacityUnits": 5,
+            "ProvisionedWriteCapacityUnits": 5,
+        },
+    )
+    runtime.put_record(FeatureGroupName="group", Record=_record(30, 1))
+    with pytest.raises(ClientError):
+        runtime.put_record(FeatureGroupName="group", Record=_record(30, 1)[:1])
+    runtime.get_record(**ONE)
+    entry = {"FeatureGroupName": "group", "Record": _record(31, 2)}
+    runtime.batch_write_record(Entries=[entry, entry])
+    metrics = cloud.client("cloudwatch")
+
+    def total(name: str, operation: str, *, group: bool = True) -> float | None:
+        dimensions = [{"Name": "OperationName", "Value": operation}]
+        if group:
+            dimensions.append({"Name": "FeatureGroupName", "Value": "group"})
+        now = datetime.now(UTC)
+        found = metrics.get_metric_statistics(
+            Namespace="AWS/SageMaker",
+            MetricName=name,
+            Dimensions=dimensions,
+            StartTime=now - timedelta(minutes=2),
+            EndTime=now + timedelta(minutes=1),
+            Period=3600,
+            Statistics=["Sum"],
+        )["Datapoints"]
+        return sum(each["Sum"] for each in found) if found else None
+
+    assert total("Invocations", "PutRecord") == 2
+    assert total("Operation4XXErrors", "PutRecord") == 1
+    assert total("ConsumedWriteCapacityUnits", "PutRecord") == 1
+    assert total("ConsumedReadCapacityUnits", "GetRecord") == 1
+    assert total("ConsumedWriteCapacityUnits", "BatchWriteRecord") == 2
+    # By group the service has no other metrics of batches.
+    assert total("Invocations", "BatchWriteRecord", group=False) == 1
+    assert total("Invocations", "BatchWriteRecord") is None
+    latency = total("Latency", "GetRecord")
+    assert latency
+    assert latency > 0

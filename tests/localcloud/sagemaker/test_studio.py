@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from localcloud.errors import ServiceError
 from tests.localcloud.support import Cloud, until
 
 OWNER = "ManagedByAmazonSageMakerResource"
@@ -164,3 +165,48 @@ def test_the_function_that_the_construct_ships_deletes_a_used_domain(
         [home] = studio.homes()
         assert home["FileSystemId"].encode() in answers[0]
         assert home["NumberOfMountTargets"] == 0
+
+
+# --- ways in, and MLflow ------------------------------------------------------------------------
+
+
+def test_a_user_opens_studio_by_a_url_of_its_own(cloud: Cloud) -> None:
+    studio = Studio(cloud, homes=False)
+    studio.use()
+    ana = {**studio.key, "UserProfileName": "ana"}
+    first, second = (cloud.call("CreatePresignedDomainUrl", **ana) for _ in range(2))
+    assert first["AuthorizedUrl"].startswith(f"https://{studio.id}.studio.")
+    assert first != second
+    with pytest.raises(ServiceError, match="does not exist"):
+        cloud.call("CreatePresignedDomainUrl", **studio.key, UserProfileName="eve")
+
+
+def test_a_tracking_server_is_stopped_and_started(cloud: Cloud) -> None:
+    name = {"TrackingServerName": "census"}
+    cloud.call(
+        "CreateMlflowTrackingServer", **name, ArtifactStoreUri="s3://models/mlflow", RoleArn=ROLE
+    )
+
+    def status() -> tuple[str, str]:
+        found = cloud.call("DescribeMlflowTrackingServer", **name)
+        return found["TrackingServerStatus"], found["IsActive"]
+
+    until(lambda: status() == ("Created", "Active"))
+    with pytest.raises(ServiceError, match="ConflictException"):
+        cloud.call("StartMlflowTrackingServer", **name)
+    cloud.call("StopMlflowTrackingServer", **name)
+    until(lambda: status() == ("Stopped", "Inactive"))
+    cloud.call("StartMlflowTrackingServer", **name)
+    until(lambda: status() == ("Started", "Active"))
+    url = cloud.call("CreatePresignedMlflowTrackingServerUrl", **name)["AuthorizedUrl"]
+    assert url.startswith("https://census.")
+    cloud.call("DeleteMlflowTrackingServer", **name)
+
+
+def test_an_mlflow_app_is_made_and_opened(cloud: Cloud) -> None:
+    arn = cloud.call(
+        "CreateMlflowApp", Name="census", ArtifactStoreUri="s3://models/mlflow", RoleArn=ROLE
+    )["Arn"]
+    until(lambda: cloud.call("DescribeMlflowApp", Arn=arn)["Status"] == "Created")
+    url = cloud.call("CreatePresignedMlflowAppUrl", Arn=arn)["AuthorizedUrl"]
+    assert ".mlflow.sagemaker." in url

@@ -33,6 +33,7 @@ def transform(folder: Path, script: str = SCRIPT, **changes: Any) -> tuple[Outco
     objects.put("b", "m.tar.gz", archive({"code/inference.py": script}))
     objects.put("b", "in/x/1.csv", b"a\nb\n")
     objects.put("b", "in/2.csv", b"c")
+    container = changes.pop("container", CONTAINER)
     request = {
         "TransformJobName": "job",
         "ModelName": "m",
@@ -57,7 +58,7 @@ def transform(folder: Path, script: str = SCRIPT, **changes: Any) -> tuple[Outco
         logs=MemoryLogs(),
         workdir=folder / "job",
         stop=threading.Event(),
-        model_container=CONTAINER,
+        model_container=container,
     )
     assert not (folder / "job").exists()
     return outcome, objects
@@ -71,6 +72,13 @@ def test_every_object_has_an_answer(tmp_path: Path, strategy: str, first: bytes)
     assert outcome.described()["TransformJobStatus"] == "Completed", outcome.failure_reason
     assert objects.list("b", "out/") == ["out/2.csv.out", "out/x/1.csv.out"]
     assert objects.get("b", "out/x/1.csv.out") == first
+
+
+@pytest.mark.slow
+def test_every_payload_passes_through_all_containers(tmp_path: Path) -> None:
+    outcome, objects = transform(tmp_path, container={"Containers": [CONTAINER, CONTAINER]})
+    assert outcome.described()["TransformJobStatus"] == "Completed", outcome.failure_reason
+    assert objects.get("b", "out/2.csv.out") == b"1:1:c\n"
 
 
 def test_a_failing_model_fails_the_job(tmp_path: Path) -> None:

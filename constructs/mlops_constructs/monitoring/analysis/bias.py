@@ -107,9 +107,7 @@ def check(
     """
     found = []
     for name, value in measured.items():
-        alike = ALIKE.get(name, 0.0)
-        ends = alike, baseline.get(name, alike)
-        low, high = min(ends) - tolerance, max(ends) + tolerance
+        low, high = allowed(name, baseline, tolerance)
         if value["upper"] < low or value["lower"] > high:
             beyond = max(low - value["value"], value["value"] - high)
             found.append(
@@ -123,6 +121,13 @@ def check(
                 )
             )
     return sorted(found, key=lambda each: (each.severity, -each.effect))
+
+
+def allowed(name: str, baseline: Mapping[str, float], tolerance: float) -> tuple[float, float]:
+    """Between which values a measure may lie."""
+    alike = ALIKE.get(name, 0.0)
+    ends = alike, baseline.get(name, alike)
+    return min(ends) - tolerance, max(ends) + tolerance
 
 
 def baseline_of(constraints: Mapping[str, Any], facet: str) -> dict[str, float]:

@@ -25,7 +25,7 @@ import pyarrow.compute as pc  # type: ignore[import-not-found,import-untyped,unu
 import pyarrow.csv as pa_csv  # type: ignore[import-not-found,import-untyped,unused-ignore]  # as above
 import pyarrow.json as pa_json  # type: ignore[import-not-found,import-untyped,unused-ignore]  # as above
 
-from .batches import CODED, Batch, blocks_of, of_rows, of_table
+from .batches import BLOCK, CODED, Batch, blocks_of, of_rows, of_table
 from .sources import File
 from .window import Window, parse_time
 
@@ -65,8 +65,23 @@ class Captured:
             self.reasons.append(f"{where}: {why[:200]}")
 
 
+@dataclass(frozen=True)
+class _Layout:
+    """Values that come without names, as `capture_batches` says."""
+
+    columns: Sequence[str]
+    numbers: frozenset[str]
+    missing: Sequence[str]
+
+
 def capture_batches(
-    files: Iterable[File], window: Window, columns: Sequence[str], captured: Captured
+    files: Iterable[File],
+    window: Window,
+    columns: Sequence[str],
+    captured: Captured,
+    *,
+    numbers: Iterable[str] = (),
+    missing: Sequence[str] = (),
 ) -> Iterator[Batch]:
     """The records of the requests that were answered within the window.
 
@@ -75,11 +90,14 @@ def capture_batches(
         window: Requests outside are skipped.
         columns: Names of values that come without names.
         captured: Counts requests and what was wrong with them.
+        numbers: Columns that should be numbers; only a matter of speed.
+        missing: How a missing number is spelled.
     """
+    layout = _Layout(columns, frozenset(numbers), missing)
     for file in files:
         try:
             for number, block in blocks_of(file):
-                yield from _read_block(captured, file.name, number, block, window, columns)
+                yield from _read_block(captured, file.name, number, block, window, layout)
         except (OSError, EOFError) as error:  # such as a compressed file that ends too soon  # noqa: PERF203  # each is judged alone
             captured.requests += 1
             captured.note(file.name, f"cannot be read to its end: {error}")
@@ -110,14 +128,14 @@ def _read_block(  # noqa: PLR0917  # one caller, whose locals these are
     number: int,
     block: bytes,
     window: Window,
-    columns: Sequence[str],
+    layout: _Layout,
 ) -> Iterator[Batch]:
     try:
-        batches, requests = _fast(block, window, columns)
+        batches, requests = _fast(block, window, layout)
     except (pa.ArrowException, ValueError, TypeError, IndexError):
         rows: list[dict[str, Any]] = []
         for at, event in events_of(block):
-            rows += _read_event(captured, f"{name}:{number + at}", event, window, columns)
+            rows += _read_event(captured, f"{name}:{number + at}", event, window, layout.columns)
         if rows:
             yield of_rows(rows)
     else:
@@ -125,7 +143,7 @@ def _read_block(  # noqa: PLR0917  # one caller, whose locals these are
         yield from batches
 
 
-def _fast(block: bytes, window: Window, columns: Sequence[str]) -> tuple[list[Batch], int]:
+def _fast(block: bytes, window: Window, layout: _Layout) -> tuple[list[Batch], int]:
     """A block in which nothing is odd; raises when something is."""
     table = pa_json.read_json(
         pa.BufferReader(block),
@@ -147,7 +165,7 @@ def _fast(block: bytes, window: Window, columns: Sequence[str]) -> tuple[list[Ba
     shapes = shape.unique().to_pylist()
     for one in shapes:
         texts = data if len(shapes) == 1 else data.filter(pc.equal(shape, one))
-        batches += _payloads(texts, one, columns)
+        batches += _payloads(texts, one, layout)
     return batches, len(data)
 
 
@@ -163,7 +181,7 @@ def _inside(moments: Any, window: Window) -> Any:
     return inside[coded.indices.to_numpy(zero_copy_only=False)] if parsed else inside
 
 
-def _payloads(texts: Any, shape: str, columns: Sequence[str]) -> Iterator[Batch]:
+def _payloads(texts: Any, shape: str, layout: _Layout) -> Iterator[Batch]:
     encoding, _, kind = shape.partition(" ")
     if encoding == "BASE64":
         texts = pa.array(
@@ -174,7 +192,7 @@ def _payloads(texts: Any, shape: str, columns: Sequence[str]) -> Iterator[Batch]
     if encoding == "JSON" or "json" in kind:
         return _json_payloads(texts)
     if encoding == "CSV" or "csv" in kind:
-        return _csv_payloads(texts, columns)
+        return _csv_payloads(texts, layout)
     raise ValueError("no table")
 
 
@@ -183,17 +201,28 @@ def _joined(texts: Any) -> Any:
     return pa.BufferReader(pc.binary_join(one, "\n")[0].as_buffer())
 
 
-def _csv_payloads(texts: Any, columns: Sequence[str]) -> Iterator[Batch]:
+def _csv_payloads(texts: Any, layout: _Layout) -> Iterator[Batch]:
+    columns = list(layout.columns)
     if pc.any(pc.starts_with(texts, ",".join(columns))).as_py() or not columns:
         raise ValueError("a header")
-    table = pa_csv.read_csv(
-        _joined(texts),
-        read_options=pa_csv.ReadOptions(column_names=list(columns), block_size=8 << 20),
+    text = _joined(texts)
+    try:
+        table = _csv(text, columns, layout.numbers, layout.missing)
+    except pa.ArrowInvalid:  # one that is no number; if it is another matter, it is again
+        text.seek(0)
+        table = _csv(text, columns, frozenset(), layout.missing)
+    return of_table(table.unify_dictionaries().combine_chunks())
+
+
+def _csv(text: Any, columns: list[str], numbers: frozenset[str], missing: Sequence[str]) -> Any:
+    types = {name: pa.float64() if name in numbers else CODED for name in columns}
+    return pa_csv.read_csv(
+        text,
+        read_options=pa_csv.ReadOptions(column_names=columns, block_size=2 * BLOCK),
         convert_options=pa_csv.ConvertOptions(
-            column_types=dict.fromkeys(columns, CODED), strings_can_be_null=False
+            column_types=types, null_values=list(missing), strings_can_be_null=False
         ),
     )
-    return of_table(table.unify_dictionaries().combine_chunks())
 
 
 def _json_payloads(texts: Any) -> Iterator[Batch]:

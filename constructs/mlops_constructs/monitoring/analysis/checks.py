@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 from . import change
-from .dependence import correlation_change
 from .profiles import Profile
 from .settings import Settings
 from .sketch import Column
@@ -73,9 +72,7 @@ def check(reference: Profile, current: Profile, settings: Settings) -> Outcome:
     weights = [test.share * (1 - _PAIRS) / features for test in tests]
     floor = 0.0
     if len(current.columns) == len(reference.columns):  # samples have the same columns
-        pair = correlation_change(
-            reference.columns, reference.sample, current.sample, settings.false_alarm_rate
-        )
+        pair = reference.dependence.change(current.sample, settings.false_alarm_rate)
         if pair is not None:
             tests.append(pair[0])
             weights.append(_PAIRS)
@@ -139,7 +136,7 @@ def _judge(
     for test, p_value in zip(tests, adjusted):
         if test.check == "baseline_drift_check":
             outcome.drift[test.feature] = test.effect
-        outcome.tests.append({**asdict(test), "adjusted_p_value": p_value})
+        outcome.tests.append({**vars(test), "adjusted_p_value": p_value})
         if p_value <= settings.false_alarm_rate and test.effect >= floors.get(test.check, 0.0):
             outcome.violations.append(
                 Violation(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import json
+from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -12,10 +12,12 @@ import numpy as np
 
 from . import bias, quality
 from .checks import Violation, unreadable
+from .documents import document, write_json
 from .errors import AnalysisError
-from .predictions import Joined, join
+from .pictures import groups
+from .predictions import Joined, join, join_table
 from .settings import Settings
-from .sources import open_source
+from .sources import File, open_source
 from .window import Window
 
 #: Groups of fewer people say nothing about how they are treated.
@@ -31,7 +33,7 @@ def model_quality(
 ) -> None:
     """Fill in the report of a model-quality run, and write the service's files."""
     joined, violations = _joined(options, settings, window, (), report)
-    constraints = _document(options.quality_constraints, "constraints.json")
+    constraints = document(options.quality_constraints, "constraints.json")
     measured = {}
     if joined.known:
         measured = quality.measure(
@@ -43,6 +45,7 @@ def model_quality(
         )
         if constraints:
             violations += quality.check(settings.problem_type, measured, constraints)
+            report["allowed"] = quality.limits(settings.problem_type, constraints)
     report["measures"] = measured
     statistics = {
         "version": 0.0,
@@ -64,14 +67,14 @@ def model_bias(
     report: dict[str, Any],
 ) -> None:
     """Fill in the report of a bias run, and write the service's files."""
-    config = _document(options.bias_config, "analysis_config.json")
+    config = document(options.bias_config, "analysis_config.json")
     if not config:
         raise AnalysisError(f"{options.bias_config} holds no analysis_config.json.")
     facets = bias.facets_of(config)
     label = config.get("label")
     columns = tuple(str(name) for name in config.get("headers", ()) if name != label)
     joined, violations = _joined(options, settings, window, columns, report)
-    constraints = _document(options.bias_constraints, "constraints.json")
+    constraints = document(options.bias_constraints, "constraints.json")
     positive = {quality.label(each) for each in config.get("label_values_or_threshold", [1])}
     rows = joined.known
     analysed: dict[str, Any] = {}
@@ -91,10 +94,13 @@ def model_bias(
             )
             continue
         stratum = config.get("group_variable")
+        truth = np.array([quality.label(each.truth) in positive for each in rows])
+        said = np.array([_said(each, positive, settings) for each in rows])
+        report.setdefault("groups", {})[name] = groups(values, truth, said)
         measured = bias.measures(
             group,
-            np.array([quality.label(each.truth) in positive for each in rows]),
-            np.array([_said(each, positive, settings) for each in rows]),
+            truth,
+            said,
             None if stratum is None else [str(each.record.get(stratum)) for each in rows],
             settings.false_alarm_rate / len(facets),
         )
@@ -105,8 +111,13 @@ def model_bias(
             }
         ]
         report["measures"].update({f"{name} {key}": each for key, each in measured.items()})
-        violations += bias.check(
-            name, measured, bias.baseline_of(constraints, name), settings.bias_tolerance
+        baseline = bias.baseline_of(constraints, name)
+        violations += bias.check(name, measured, baseline, settings.bias_tolerance)
+        report["allowed"].update(
+            {
+                f"{name} {key}": bias.allowed(key, baseline, settings.bias_tolerance)
+                for key in measured
+            }
         )
     statistics = {
         "version": "1.0",
@@ -130,16 +141,17 @@ def _joined(
     report: dict[str, Any],
 ) -> tuple[Joined, list[Violation]]:
     """Predictions old enough to have labels, and what is wrong with either."""
-    looked = window.earlier(settings.label_delay_hours)
+    looked = window if options.labels else window.earlier(settings.label_delay_hours)
     report["window"] = str(looked)
-    labels = open_source(options.ground_truth).by_hour(Window(looked.start, window.end))
-    joined = join(
-        open_source(options.data).by_hour(looked),
-        labels,
-        looked,
-        settings.capture_columns or columns,
-        settings,
-    )
+    labels = _labels(options, Window(looked.start, window.end))
+    data = open_source(options.data)
+    if options.kind == "dataset":
+        joined = join_table(data.by_change(looked), labels, settings)
+    else:
+        names = settings.capture_columns or columns
+        joined = join(data.by_hour(looked), labels, looked, names, settings)
+    if options.labels:  # what else was predicted has its turn when its own labels arrive
+        joined.predictions = joined.known
     report["records"], report["coverage"] = len(joined.predictions), joined.coverage
     violations = []
     captured = joined.captured
@@ -169,20 +181,16 @@ def _joined(
     return joined, violations
 
 
-def _document(place: str, name: str) -> dict[str, Any]:
-    """A JSON file in a place; empty when no place was given."""
-    if not place:
-        return {}
-    for file in open_source(place).everything():
-        if Path(file.name).name == name:
-            try:
-                document = json.loads(file.path.read_text(encoding="utf-8"))
-            except ValueError as error:
-                raise AnalysisError(f"{file.name} is no JSON: {error}") from error
-            if not isinstance(document, dict):
-                raise AnalysisError(f"{file.name}: got a {type(document).__name__}, not an object.")
-            return document
-    raise AnalysisError(f"{place} holds no {name}.")
+def _labels(options: argparse.Namespace, window: Window) -> Iterable[File]:
+    """The files with labels: those of the window's hours, or the one that has just arrived."""
+    if options.labels:
+        place = str(options.labels)
+        if options.ground_truth.startswith("s3://"):
+            place = "/".join([*options.ground_truth.split("/")[:3], place])
+        return open_source(place).everything()
+    if not options.ground_truth:
+        return ()
+    return open_source(options.ground_truth).by_hour(window)
 
 
 def _finish(report: dict[str, Any], violations: list[Violation], joined: Joined) -> None:
@@ -194,10 +202,7 @@ def _finish(report: dict[str, Any], violations: list[Violation], joined: Joined)
 
 
 def _write(output: Path, statistics: Any, constraints: Any, violations: list[Violation]) -> None:
-    for name, content in (
-        ("statistics.json", statistics),
-        ("constraints.json", constraints),
-        ("constraint_violations.json", {"violations": [asdict(each) for each in violations]}),
-    ):
-        text = json.dumps(content, indent=1, default=str)
-        (output / name).write_text(text + "\n", encoding="utf-8")
+    write_json(output / "statistics.json", statistics)
+    write_json(output / "constraints.json", constraints)
+    found = [asdict(each) for each in violations]
+    write_json(output / "constraint_violations.json", {"violations": found})

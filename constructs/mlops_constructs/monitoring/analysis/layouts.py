@@ -82,22 +82,38 @@ def _feature_statistics(column: Column) -> dict[str, Any]:
 
 def _numerical(numbers: Numbers) -> dict[str, Any]:
     places, counts = numbers.histogram()
-    values = np.array([numbers.value_at(int(place)) for place in places])
+    values = numbers.values_at(places)
     finite = np.isfinite(values)
     values, counts = values[finite], counts[finite]
-    heights, edges = np.histogram(values, bins=_BUCKETS, weights=counts)
+    if not len(values):  # beside infinity, what float32 does not hold is counted as infinite too
+        return {"mean": numbers.mean, "sum": numbers.total, "std_dev": numbers.deviation}
+    edges, heights = _buckets(values, counts)
     return {
         "mean": numbers.mean,
         "sum": numbers.total,
         "std_dev": numbers.deviation,
-        "min": numbers.low if np.isfinite(numbers.low) else float(values.min()),
-        "max": numbers.high if np.isfinite(numbers.high) else float(values.max()),
+        "min": numbers.low if np.isfinite(numbers.low) else float(values[0]),
+        "max": numbers.high if np.isfinite(numbers.high) else float(values[-1]),
         "distribution": {
             "kll": {
                 "buckets": [
-                    {"lower_bound": float(low), "upper_bound": float(high), "count": int(n)}
+                    {"lower_bound": low, "upper_bound": high, "count": int(n)}
                     for low, high, n in zip(edges[:-1], edges[1:], heights)
                 ]
             }
         },
     }
+
+
+def _buckets(values: Any, counts: Any) -> tuple[list[float], list[float]]:
+    """Edges and heights of equal buckets from the first to the last of ascending values.
+
+    Halves, because the range of doubles is beyond what one double holds.
+    """
+    low, high = values[0] / 2, values[-1] / 2
+    if not high > low:
+        low, high = low - 0.25, high + 0.25
+    places = ((values / 2 - low) / (high - low) * _BUCKETS).astype(np.intp)
+    heights = np.bincount(np.clip(places, 0, _BUCKETS - 1), weights=counts, minlength=_BUCKETS)
+    edges = low + (high - low) * (np.arange(_BUCKETS + 1) / _BUCKETS)
+    return (2 * edges).tolist(), heights.tolist()

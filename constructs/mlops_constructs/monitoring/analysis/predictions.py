@@ -15,8 +15,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from .batches import blocks_of
+from .batches import blocks_of, read_batches
 from .capture import Captured, events_of, records_of
+from .errors import AnalysisError
 from .settings import Settings
 from .sources import File
 from .window import Window, parse_time
@@ -79,26 +80,88 @@ def join(
     joined = Joined()
     truth = _labels(labels, joined)
     for file in requests:
-        for number, block in blocks_of(file):
-            for at, event in events_of(block):
-                _read(joined, f"{file.name}:{number + at}", event, truth, window, columns, settings)
+        try:
+            for number, block in blocks_of(file):
+                for at, event in events_of(block):
+                    where = f"{file.name}:{number + at}"
+                    _read(joined, where, event, truth, window, columns, settings)
+        except (OSError, EOFError) as error:  # such as a compressed file that ends too soon  # noqa: PERF203  # each is judged alone
+            joined.captured.requests += 1
+            joined.captured.note(file.name, f"cannot be read to its end: {error}")
     return joined
+
+
+def join_table(files: Iterable[File], labels: Iterable[File], settings: Settings) -> Joined:
+    """The predictions in data sets that hold records and predictions side by side.
+
+    The truth is in a column of its own, or in ground truth with the ids of another column.
+
+    Raises:
+        AnalysisError: If a column that the settings name is not there.
+    """
+    joined = Joined()
+    truth = _labels(labels, joined)
+    for batch in read_batches(files, settings.columns):
+        named = {
+            "inference_attribute": settings.inference_attribute,
+            "probability_attribute": settings.probability_attribute,
+            "label_attribute": settings.label_attribute,
+            "event_id_attribute": settings.event_id_attribute,
+        }
+        for option, name in named.items():
+            if name is not None and name not in batch.columns:
+                raise AnalysisError(
+                    f"{option}: got {name!r}; the data have {', '.join(list(batch.columns)[:50])}."
+                )
+        columns = {name: array.to_pylist() for name, array in batch.columns.items()}
+        for values in zip(*columns.values()):
+            joined.captured.requests += 1
+            record = dict(zip(columns, values))
+            try:
+                joined.predictions.append(_of_row(record, truth, settings))
+            except ValueError as error:
+                joined.captured.note(f"row {joined.captured.requests}", str(error))
+    return joined
+
+
+def _of_row(record: dict[str, Any], truth: dict[str, list[str]], settings: Settings) -> Prediction:
+    def value(name: str | None) -> Any:
+        found = None if name is None else record[name]
+        return None if found is None or str(found).strip() == "" else found
+
+    known = value(settings.label_attribute)
+    if known is None and settings.event_id_attribute is not None:
+        labels = truth.get(str(value(settings.event_id_attribute)), [])
+        known = labels[0] if len(labels) == 1 else None
+    return Prediction(
+        record,
+        value(settings.inference_attribute),
+        _probability(value(settings.probability_attribute)),
+        None if known is None else str(known).strip(),
+    )
 
 
 def _labels(files: Iterable[File], joined: Joined) -> dict[str, list[str]]:
     truth: dict[str, list[str]] = {}
     for file in files:
-        for _, block in blocks_of(file):
-            for _, event in events_of(block):
-                try:
-                    data = str(event["groundTruthData"]["data"])
-                    truth[str(event["eventMetadata"]["eventId"])] = [
-                        row[0].strip() for row in csv.reader(io.StringIO(data)) if row
-                    ]
-                except (KeyError, TypeError, IndexError, csv.Error):  # noqa: PERF203  # each is judged alone
-                    joined.bad_labels += 1
+        try:
+            for _, block in blocks_of(file):
+                for _, event in events_of(block):
+                    _read_label(event, truth, joined)
+        except (OSError, EOFError):  # such as a compressed file that ends too soon  # noqa: PERF203  # each is judged alone
+            joined.bad_labels += 1
     joined.labels = len(truth)
     return truth
+
+
+def _read_label(event: Any, truth: dict[str, list[str]], joined: Joined) -> None:
+    try:
+        data = str(event["groundTruthData"]["data"])
+        truth[str(event["eventMetadata"]["eventId"])] = [
+            row[0].strip() for row in csv.reader(io.StringIO(data)) if row
+        ]
+    except (KeyError, TypeError, IndexError, csv.Error):
+        joined.bad_labels += 1
 
 
 def _read(  # noqa: PLR0917  # one caller, whose locals these are
@@ -117,7 +180,7 @@ def _read(  # noqa: PLR0917  # one caller, whose locals these are
             return
         joined.captured.requests += 1
         records = records_of(parts["endpointInput"], columns)
-        answers = _answers(parts["endpointOutput"])
+        answers = answers_of(parts["endpointOutput"])
         if len(answers) != len(records):
             raise ValueError(  # noqa: TRY301  # noted with the others
                 f"{len(answers)} answers to {len(records)} records"
@@ -127,8 +190,8 @@ def _read(  # noqa: PLR0917  # one caller, whose locals these are
         joined.predictions += [
             Prediction(
                 record,
-                _at(answer, settings.inference_attribute),
-                _probability(_at(answer, settings.probability_attribute)),
+                value_at(answer, settings.inference_attribute),
+                _probability(value_at(answer, settings.probability_attribute)),
                 labels[index] if len(labels) == len(records) else None,
             )
             for index, (record, answer) in enumerate(zip(records, answers))
@@ -137,7 +200,8 @@ def _read(  # noqa: PLR0917  # one caller, whose locals these are
         joined.captured.note(where, f"{type(error).__name__}: {error}")
 
 
-def _answers(part: Any) -> list[Any]:
+def answers_of(part: Any) -> list[Any]:
+    """The answers in one side of a captured request, one for each record."""
     text = part["data"]
     if part.get("encoding") == "JSON" or "json" in str(part.get("observedContentType", "")).lower():
         value = json.loads(text)
@@ -151,7 +215,7 @@ def _answers(part: Any) -> list[Any]:
     return [row for row in csv.reader(io.StringIO(text), strict=True) if row]
 
 
-def _at(answer: Any, attribute: str | None) -> Any:
+def value_at(answer: Any, attribute: str | None) -> Any:
     """The value at an index (``0``) or a path (``scores.1``) of an answer."""
     if attribute is None:
         return None

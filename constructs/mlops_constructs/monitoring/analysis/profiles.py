@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from .batches import Batch
+from .dependence import Dependence
 from .settings import Settings
 from .sketch import NARROW, Column, Sample
 
@@ -28,6 +30,11 @@ class Profile:
     columns: dict[str, Column] = field(default_factory=dict)
     rows: int = 0
     extra: set[str] = field(default_factory=set)
+
+    @cached_property
+    def dependence(self) -> Dependence:
+        """Its rank correlations; after this the profile must not change."""
+        return Dependence(self.columns, self.sample)
 
 
 def profile(

@@ -12,9 +12,13 @@ Metrics, namespace ``MLOps/ModelMonitor``, dimensions ``Monitor`` and ``MonitorT
 | ``Measure`` | ``Measure`` | a metric of model quality or bias, such as ``auc`` or ``sex DPPL`` |
 | ``Coverage`` | | share of predictions whose truth is known, from 0 to 1 |
 
-``MonitorType`` is ``DataQuality``, ``ModelQuality`` or ``ModelBias``.
+``MonitorType`` is ``DataQuality``, ``ModelQuality``, ``ModelBias`` or ``ModelExplainability``.
 
-The event has the source ``mlops.model-monitor`` and the detail-type ``Model Monitor Run``.
+The event has the source ``mlops.model-monitor``, the detail-type ``Model Monitor Run``, and in its
+detail ``monitor``, ``monitorType``, ``status``, ``window`` and its end ``until``, ``records``,
+``violations``, of them ``critical`` and ``warning``, the ``features`` and the kinds of ``checks``
+that violate something (lists), the same features as one text (``drifted``), the ``model`` version
+that was served, and where the ``report`` is.
 """
 
 from __future__ import annotations
@@ -30,6 +34,13 @@ EVENT_TYPE = "Model Monitor Run"
 #: PutMetricData takes 1,000 values; a small body keeps a retry cheap.
 _BATCH = 100
 _MOST_FEATURES_IN_EVENT = 50
+#: A parameter of a pipeline holds 1,024 characters.
+_LONGEST_TEXT = 1024
+#: One value that CloudWatch does not take, such as NaN, makes it refuse the whole call.
+_LARGEST = 2.0**360
+_LONGEST = 255
+#: What tells how the run ended goes before, and apart from, what depends on names in the data.
+_OF_DATA = ("Feature", "Measure")
 
 
 def metric_data(
@@ -70,29 +81,37 @@ def metric_data(
     ]
     largest = sorted((drift or {}).items(), key=lambda item: (-item[1], item[0]))
     data += [
-        _value("Drift", effect, {**own, "Feature": feature[:255]})
+        _value("Drift", effect, {**own, "Feature": feature})
         for feature, effect in largest[:feature_metrics]
     ]
     data += [
-        _value("Measure", value, {**own, "Measure": name[:255]})
+        _value("Measure", value, {**own, "Measure": name})
         for name, value in (measures or {}).items()
     ]
     if coverage is not None:
         data.append(_value("Coverage", coverage, own))
-    return data
+    return [each for each in data if abs(each["Value"]) <= _LARGEST]  # and no NaN
 
 
 def event_detail(monitor: str, report: Mapping[str, Any], report_uri: str) -> dict[str, Any]:
     """What the event says; small enough for EventBridge (256 KB)."""
     found = report.get("violations", [])
+    features = sorted({entry["feature_name"][:_LONGEST] for entry in found})
+    features = features[:_MOST_FEATURES_IN_EVENT]
     return {
         "monitor": monitor,
         "monitorType": report.get("monitor_type", "DataQuality"),
         "status": report["status"],
         "window": report["window"],
+        "until": report.get("until") or "",
         "records": report.get("records", 0),
         "violations": len(found),
-        "features": sorted({entry["feature_name"] for entry in found})[:_MOST_FEATURES_IN_EVENT],
+        "critical": sum(1 for entry in found if entry["severity"] == "critical"),
+        "warning": sum(1 for entry in found if entry["severity"] == "warning"),
+        "features": features,
+        "drifted": ",".join(features)[:_LONGEST_TEXT],
+        "checks": sorted({entry["constraint_check_type"] for entry in found}),
+        "model": report.get("model") or "",
         "report": report_uri,
     }
 
@@ -112,11 +131,13 @@ def send(data: list[dict[str, Any]], detail: Mapping[str, Any]) -> list[str]:
         events = boto3.client("events", config=config)
     except Exception as error:  # whatever is wrong must not lose the report
         return [f"no AWS client: {type(error).__name__}: {error}"]
-    try:
-        for start in range(0, len(data), _BATCH):
-            metrics.put_metric_data(Namespace=NAMESPACE, MetricData=data[start : start + _BATCH])
-    except Exception as error:  # as above
-        problems.append(f"metrics not published: {type(error).__name__}: {error}")
+    for part in _parts(data):
+        try:
+            metrics.put_metric_data(Namespace=NAMESPACE, MetricData=part)
+        except Exception as error:  # as above  # noqa: PERF203  # the other parts may well arrive
+            problems.append(f"metrics not published: {type(error).__name__}: {error}")
+            if part[0]["MetricName"] == "RunFailed":
+                break  # the rest would only wait as long, and mean nothing without it
     try:
         answer = events.put_events(
             Entries=[
@@ -130,10 +151,26 @@ def send(data: list[dict[str, Any]], detail: Mapping[str, Any]) -> list[str]:
     return problems
 
 
+def _parts(data: list[dict[str, Any]]) -> list[list[dict[str, Any]]]:
+    names = [{dimension["Name"] for dimension in each["Dimensions"]} for each in data]
+    status = [each for each, own in zip(data, names) if own.isdisjoint(_OF_DATA)]
+    others = [each for each, own in zip(data, names) if not own.isdisjoint(_OF_DATA)]
+    return [status, *(others[at : at + _BATCH] for at in range(0, len(others), _BATCH))]
+
+
 def _value(name: str, value: float, dimensions: Mapping[str, str]) -> dict[str, Any]:
     return {
         "MetricName": name,
         "Value": value,
         "Unit": "Count" if name in ("Violations", "Records", "RunFailed") else "None",
-        "Dimensions": [{"Name": key, "Value": text} for key, text in dimensions.items()],
+        "Dimensions": [
+            {"Name": key, "Value": _dimension(text)} for key, text in dimensions.items()
+        ],
     }
+
+
+def _dimension(text: str) -> str:
+    """A name as CloudWatch takes it: printable ASCII, and not blank (API reference, Dimension)."""
+    plain = text.encode("ascii", "backslashreplace").decode("ascii")
+    plain = "".join(each if each.isprintable() else "?" for each in plain)[:_LONGEST]
+    return plain if plain.strip() else "(blank)"

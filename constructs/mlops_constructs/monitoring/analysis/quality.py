@@ -74,6 +74,18 @@ def measure(
     return measured
 
 
+def limits(
+    kind: str, constraints: Mapping[str, Any]
+) -> dict[str, tuple[float | None, float | None]]:
+    """The smallest and the largest allowed value of each metric that `check` looks at."""
+    return {
+        name: (float(entry["threshold"]), None)
+        if entry["comparison_operator"] == "LessThanThreshold"
+        else (None, float(entry["threshold"]))
+        for name, entry in constraints[SECTIONS[kind]].items()
+    }
+
+
 def check(
     kind: str, measured: Mapping[str, Mapping[str, float]], constraints: Mapping[str, Any]
 ) -> list[Violation]:

@@ -50,36 +50,55 @@ class Numbers:
         self._squares = 0.0  # of the distances from the centre
         self._bins: Any = None
         self._sparse: tuple[Any, Any] = (np.empty(0, np.int64), np.empty(0, np.int64))
-        self._pending: list[Any] = []
+        self._pending: list[tuple[Any, Any]] = []
+        self._waiting = 0
         self._narrow = narrow
+        self._made: tuple[Any, Any] | None = None
 
-    def add(self, values: Any, *, whole: bool | None = None) -> tuple[float, float]:
-        """Take in one or more float64 values, none of them NaN; their smallest and largest."""
+    def add(
+        self, values: Any, counts: Any = None, *, whole: bool | None = None
+    ) -> tuple[float, float]:
+        """Take in one or more float64 values, none of them NaN; their smallest and largest.
+
+        Args:
+            values: The values.
+            counts: How often each of them occurs, 1 or more; by default once.
+            whole: Whether they are whole numbers, if that is known.
+        """
+        self._made = None
         low, high = float(values.min()), float(values.max())
         self.low, self.high = min(self.low, low), max(self.high, high)
-        self.count += len(values)
         distances = values - self.centre
-        if np.isfinite(low) and np.isfinite(high):
-            finite, finite_distances = values, distances
-        else:
+        finite, finite_distances, often = values, distances, counts
+        if not (np.isfinite(low) and np.isfinite(high)):
             keep = np.isfinite(values)
             finite, finite_distances = values[keep], distances[keep]
-        self.finite += len(finite)
-        self.total += float(finite.sum())
-        # Not a dot product: BLAS starts threads for it, which costs more than it saves.
-        self._squares += float(np.square(finite_distances).sum())
+            often = None if counts is None else counts[keep]
         if self.whole:
             self.whole = bool((finite == np.rint(finite)).all()) if whole is None else whole
+        # No dot products: BLAS starts threads for them, which costs more than it saves.
+        squares = np.square(finite_distances)
+        if often is None or counts is None:
+            self.count += len(values)
+            self.finite += len(finite)
+        else:
+            self.count += int(counts.sum())
+            self.finite += int(often.sum())
+            finite, squares = finite * often, squares * often
+        self.total += float(finite.sum())
+        self._squares += float(squares.sum())
         with np.errstate(over="ignore"):
             codes = distances.astype("<f4").view("<u2")[1::2]
         if self._narrow and (self._bins is not None or len(codes) >= _PENDING):
             if self._bins is None:
                 self._bins = np.zeros(_CODES, np.int64)
             # bincount itself would convert the strided view six times as slowly.
-            self._bins += np.bincount(codes.astype(np.intp), minlength=_CODES)
+            found = np.bincount(codes.astype(np.intp), counts, _CODES)
+            self._bins += found if counts is None else found.astype(np.int64)
         else:
-            self._pending.append(codes.copy())
-            if sum(map(len, self._pending)) >= _PENDING:
+            self._pending.append((codes.copy(), counts))
+            self._waiting += len(codes)
+            if self._waiting >= _PENDING:
                 self._settle()
         return low, high
 
@@ -98,23 +117,37 @@ class Numbers:
 
     def histogram(self) -> tuple[Any, Any]:
         """Positions of the bins that hold something, ascending by value, and their counts."""
-        self._settle()
-        codes, counts = self._sparse
-        if self._bins is not None:
-            total = self._bins.copy()
-            np.add.at(total, codes, counts)
-            codes = np.flatnonzero(total)
-            counts = total[codes]
-        # Negative floats order backwards; both zeros are one bin.
-        positions = np.where(codes >= _SIGN, _SIGN - codes, codes)
-        places, inverse = np.unique(positions, return_inverse=True)
-        return places, np.bincount(inverse.ravel(), weights=counts, minlength=len(places))
+        if self._made is None:
+            self._settle()
+            codes, counts = self._sparse
+            if self._bins is not None:
+                total = self._bins.copy()
+                total[codes] += counts
+                codes = np.flatnonzero(total)
+                counts = total[codes]
+            # Negative floats order backwards; both zeros are one bin.
+            half = int(np.searchsorted(codes, _SIGN))
+            places = np.concatenate([_SIGN - codes[half:][::-1], codes[:half]])
+            sums = np.concatenate([counts[half:][::-1], counts[:half]]).astype(float)
+            if 0 < half < len(codes) and codes[0] == 0 and codes[half] == _SIGN:
+                zero = len(codes) - half
+                sums[zero] += sums[zero - 1]
+                places, sums = np.delete(places, zero - 1), np.delete(sums, zero - 1)
+            self._made = places, sums
+        return self._made
+
+    def values_at(self, positions: Any) -> Any:
+        """The values of bins, within the range of the values."""
+        return np.clip(self.centres(positions), self.low, self.high)
+
+    def centres(self, positions: Any) -> Any:
+        """The values of bins: that end of each which is nearer to the centre of all."""
+        codes = np.where(positions < 0, _SIGN | -positions, positions)
+        return self.centre + (codes.astype("<u4") << 16).view("<f4").astype(np.float64)
 
     def value_at(self, position: int) -> float:
-        """The value in the middle of a bin, within the range of the values."""
-        code = _SIGN | -position if position < 0 else position
-        exact = np.array([code << 16], "<u4").view("<f4")[0]
-        return min(self.high, max(self.low, self.centre + float(exact)))
+        """The value in the middle of one bin."""
+        return float(self.values_at(np.array([position]))[0])
 
     def quantile(self, share: float) -> float:
         """About; the median for 0.5."""
@@ -122,17 +155,23 @@ class Numbers:
             return 0.0
         places, counts = self.histogram()
         at = int(np.searchsorted(np.cumsum(counts), share * counts.sum()))
-        return self.value_at(int(places[min(at, len(places) - 1)]))
+        return float(self.values_at(places[[min(at, len(places) - 1)]])[0])
 
     def _settle(self) -> None:
         if self._pending:
-            codes, counts = np.unique(np.concatenate(self._pending), return_counts=True)
-            both = np.concatenate([self._sparse[0], codes.astype(np.int64)])
-            merged, inverse = np.unique(both, return_inverse=True)
-            sums = np.zeros(len(merged), np.int64)
-            np.add.at(sums, inverse.ravel(), np.concatenate([self._sparse[1], counts]))
-            self._sparse = (merged, sums)
-            self._pending = []
+            codes = np.concatenate([self._sparse[0], *(codes for codes, _ in self._pending)])
+            counts = np.ones(len(codes), np.int64)
+            at = len(self._sparse[0])
+            counts[:at] = self._sparse[1]
+            for part, often in self._pending:
+                if often is not None:
+                    counts[at : at + len(part)] = often
+                at += len(part)
+            order = np.argsort(codes, kind="stable")
+            codes, counts = codes[order], counts[order]
+            starts = np.flatnonzero(np.concatenate([[True], codes[1:] != codes[:-1]]))
+            self._sparse = codes[starts].astype(np.int64), np.add.reduceat(counts, starts)
+            self._pending, self._waiting = [], 0
 
 
 @dataclass
@@ -172,13 +211,19 @@ class Sample:
         """The kept values as numbers, NaN where there is none."""
         return np.concatenate([_as_numbers(part) for part in self.parts[name]])
 
-    def texts(self, name: str) -> list[Any]:
-        """The kept values as text, None where there is none."""
-        return [
-            None if text is None else text.strip()
-            for part in self.parts[name]
-            for text in _coded(part).dictionary_decode().to_pylist()
-        ]
+    def equal(self, name: str, texts: Sequence[str]) -> list[Any]:
+        """For each text, where the kept values are just that."""
+        found: list[list[Any]] = [[] for _ in texts]
+        for part in self.parts[name]:
+            coded = _coded(part)
+            names = pc.utf8_trim_whitespace(coded.dictionary)
+            codes = coded.indices.fill_null(-1).to_numpy(zero_copy_only=False)
+            for at, text in enumerate(texts):
+                places = np.flatnonzero(pc.equal(names, text).to_numpy(zero_copy_only=False))
+                found[at].append(
+                    np.isin(codes, places) if len(places) > 1 else codes == _only(places)
+                )
+        return [np.concatenate(each) for each in found]
 
 
 class Column:
@@ -252,17 +297,17 @@ class Column:
         self.present += len(values)
         self._add_numbers(values, whole=True if pa.types.is_integer(kind) else None)
 
-    def _add_numbers(self, values: Any, *, whole: bool | None = None) -> None:
+    def _add_numbers(self, values: Any, counts: Any = None, *, whole: bool | None = None) -> None:
         if not len(values):
             return
         old = self._known.numbers if self._known is not None else None
         if self.numbers is None:
-            centre = old.centre if old is not None else _median(values)
+            centre = old.centre if old is not None else _median(values, counts)
             self.numbers = Numbers(centre, narrow=self._narrow)
-        low, high = self.numbers.add(values, whole=whole)
+        low, high = self.numbers.add(values, counts, whole=whole)
         if old is not None:
-            self.below += int((values < old.low).sum()) if low < old.low else 0
-            self.above += int((values > old.high).sum()) if high > old.high else 0
+            self.below += _how_many(values < old.low, counts) if low < old.low else 0
+            self.above += _how_many(values > old.high, counts) if high > old.high else 0
 
     def _add_texts(self, coded: Any) -> None:
         indices = coded.indices.drop_null() if coded.null_count else coded.indices
@@ -291,7 +336,7 @@ class Column:
                 self._is_text, self.numbers = True, None
                 self.free |= sum(self.texts.values()) + present < self.present
             if not self._is_text:
-                self._add_numbers(np.repeat(values[~wrong], counts[~wrong]))
+                self._add_numbers(values[~wrong], counts[~wrong])
         if not self.free and (self._known is None or self._is_text):
             self._count(names.to_pylist(), counts.tolist())
 
@@ -308,7 +353,13 @@ class Column:
             self.free = True
 
 
-def _median(values: Any) -> float:
+def _how_many(chosen: Any, counts: Any) -> int:
+    return int(chosen.sum() if counts is None else counts[chosen].sum())
+
+
+def _median(values: Any, counts: Any) -> float:
+    if counts is not None:
+        values = np.repeat(values, counts)
     finite = values[np.isfinite(values)]
     return float(np.median(finite)) if len(finite) else 0.0
 
@@ -334,10 +385,9 @@ def _as_numbers(array: Any) -> Any:
         return array.to_numpy(zero_copy_only=False).astype(np.float64, copy=False)
     if pa.types.is_null(kind):
         return np.full(len(array), np.nan)
-    names = pc.utf8_trim_whitespace(_coded(array).dictionary_decode())
-    return np.array(
-        [float("nan") if name is None else _number(name) for name in names.to_pylist()], dtype=float
-    )
+    coded = _coded(array)
+    values = np.append(_parsed(pc.utf8_trim_whitespace(coded.dictionary)), np.nan)
+    return values[coded.indices.fill_null(len(coded.dictionary)).to_numpy(zero_copy_only=False)]
 
 
 def _coded(array: Any) -> Any:
@@ -355,6 +405,10 @@ def _coded(array: Any) -> Any:
     except pa.ArrowException:  # nested values, and bytes that are no text
         texts = [None if value is None else str(value) for value in array.to_pylist()]
         return pa.array(texts, pa.string()).dictionary_encode()
+
+
+def _only(places: Any) -> int:
+    return int(places[0]) if len(places) else -2  # no code: -1 stands for none
 
 
 def _with_starts(parts: list[Any]) -> list[tuple[Any, int]]:

@@ -18,6 +18,10 @@ from .errors import AnalysisError
 from .window import Window
 
 _COPY = 1 << 20
+#: An address in S3 that ends so is one object, not a prefix.
+_OBJECTS = (".csv", ".gz", ".json", ".jsonl", ".ndjson", ".parquet")
+#: What the service puts beside data.
+_BESIDE = ("statistics.json", "constraints.json", "constraint_violations.json")
 
 
 @dataclass(frozen=True)
@@ -55,6 +59,13 @@ def open_source(place: str) -> Source:
         bucket, _, prefix = place[len("s3://") :].partition("/")
         return S3Source(boto3.client("s3"), bucket, prefix)
     return Folder(Path(place))
+
+
+def data_files(source: Source) -> Iterator[File]:
+    """All files of a source but what the service puts beside data."""
+    for file in source.everything():
+        if Path(file.name).name not in _BESIDE:
+            yield file
 
 
 class Folder:
@@ -95,7 +106,8 @@ class S3Source:
     def __init__(self, client: Any, bucket: str, prefix: str) -> None:
         self._client = client
         self._bucket = bucket
-        self._prefix = prefix.rstrip("/") + "/" if prefix else ""
+        whole = prefix.endswith(_OBJECTS)
+        self._prefix = prefix if whole else prefix.rstrip("/") + "/" if prefix else ""
 
     def by_hour(self, window: Window) -> Iterator[File]:
         """Objects in the window's hours, below the prefix or below the variants in it.

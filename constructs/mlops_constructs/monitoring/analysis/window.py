@@ -33,13 +33,14 @@ class Window:
         return f"{self.start:%Y-%m-%dT%H:%MZ} to {self.end:%Y-%m-%dT%H:%MZ}"
 
 
-def window_before(moment: str, hours: int) -> Window:
+def window_before(moment: str, hours: int, *, whole: bool = True) -> Window:
     """The last ``hours`` whole hours before a moment.
 
     Args:
         moment: ISO-8601, or ``now``. The keyword of EventBridge Scheduler, should it arrive as it
             was written, counts as now: schedules start shortly after the hour.
         hours: 1 or more.
+        whole: Whether the hour that the moment is in must be over; otherwise it is the last one.
 
     Raises:
         AnalysisError: If the moment is not a time.
@@ -54,7 +55,7 @@ def window_before(moment: str, hours: int) -> Window:
             f"--until: got {moment!r}; allowed: 'now' or an ISO-8601 time such as "
             "2026-11-01T10:00:00Z."
         )
-    end = end.replace(minute=0, second=0, microsecond=0)
+    end = end.replace(minute=0, second=0, microsecond=0) + timedelta(hours=0 if whole else 1)
     return Window(end - timedelta(hours=hours), end)
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from localcloud import emulator
 from localcloud.cloudformation import corrections
+from localcloud.cloudformation.delivery import DELIVERY
 from localcloud.cloudformation.network import NETWORK
 from localcloud.cloudformation.operations import OPERATIONS
 from localcloud.cloudformation.resource import SageMakerResource
 from localcloud.cloudformation.schemas import Schema, known_types, schema
 from localcloud.cloudformation.special import SPECIAL
+from localcloud.cloudformation.trails import TRAILS
 from localcloud.sagemaker.kinds import kinds
 from localcloud.sagemaker.service import SageMaker
 
@@ -24,7 +26,7 @@ def register(cloud: SageMaker) -> None:
         if type_name.startswith(_PREFIX) and name in kinds():
             of = schema(type_name)
             _add(of, SPECIAL.get(name, SageMakerResource)(cloud, of), tagged=name not in _UNTAGGED)
-    for type_name, implementation in {**NETWORK, **OPERATIONS}.items():
+    for type_name, implementation in {**DELIVERY, **NETWORK, **OPERATIONS, **TRAILS}.items():
         of = schema(type_name)
         _add(of, implementation(cloud, of), tagged=False)
     corrections.register(cloud)

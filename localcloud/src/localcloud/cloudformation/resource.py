@@ -245,7 +245,11 @@ class SageMakerResource:
             self.cloud.store.remove(self.cloud.scope, record)
 
 
-_WORKED = {"Endpoint": "InService", "ProcessingJob": "Completed"}
+_WORKED = {
+    "Endpoint": "InService",
+    "InferenceComponent": "InService",
+    "ProcessingJob": "Completed",
+}
 """The status that means success for kinds that work, not time, moves on."""
 
 

@@ -11,9 +11,9 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 Ended = Literal["exited", "stopped", "timed out"]
 LinesSink = Callable[[Sequence[str]], None]
@@ -23,6 +23,41 @@ _TAIL_LINES = 40
 _WAKE_SECONDS = 0.05
 # A process that left the group may keep the log open: without a line for so long, it is let go.
 _LOG_CLOSE_SECONDS = 5.0
+_USER_FIELD, _SYSTEM_FIELD, _RESIDENT_FIELD = 11, 12, 21
+"""Of ``/proc/<pid>/stat``, counted after the name (proc(5): utime, stime and rss)."""
+
+
+class Usage(NamedTuple):
+    """What a process group has used: seconds of processors until now, MiB of memory now."""
+
+    cpu_seconds: float
+    memory_mib: float
+
+
+def usage_of(groups: Iterable[int]) -> dict[int, Usage]:
+    """What process groups use, each with the children of its leader.
+
+    A group that has ended is left out, and all are on systems without ``/proc``.
+    """
+    page, tick = os.sysconf("SC_PAGE_SIZE") / 2**20, os.sysconf("SC_CLK_TCK")
+    found: dict[int, Usage] = {}
+    for group in groups:
+        waiting, ticks, pages = [group], 0, 0
+        while waiting:
+            folder = Path("/proc", str(waiting.pop()))
+            try:
+                # The name of a program, in parentheses, may hold anything.
+                fields = (folder / "stat").read_text().rsplit(")", 1)[1].split()
+                # Each thread has the children that it started.
+                for thread in (folder / "task").iterdir():
+                    waiting += map(int, (thread / "children").read_text().split())
+            except OSError:
+                continue  # it has ended
+            ticks += int(fields[_USER_FIELD]) + int(fields[_SYSTEM_FIELD])
+            pages += int(fields[_RESIDENT_FIELD])
+        if pages:
+            found[group] = Usage(ticks / tick, pages * page)
+    return found
 
 
 class ContainedProcess:

@@ -41,6 +41,15 @@ KEY_ATTRIBUTES: Mapping[str, tuple[str, ...]] = {
         "ModelName",
         "TransformInput",
     ),
+    "Tuning": (
+        "HyperParameterTuningJobConfig",
+        "TrainingJobDefinition.AlgorithmSpecification",
+        "TrainingJobDefinition.HyperParameterRanges",
+        "TrainingJobDefinition.InputDataConfig",
+        "TrainingJobDefinition.StaticHyperParameters",
+        "TrainingJobDefinition.TuningObjective",
+        "TrainingJobDefinitions",
+    ),
 }
 """Step type → the arguments that make its cache key. Other types are never taken from the cache."""
 
@@ -99,9 +108,16 @@ def cache_key(step: Step, request: Mapping[str, Any]) -> str | None:
     attributes = KEY_ATTRIBUTES.get(step.type)
     if attributes is None:
         return None
-    parts = {name: request[name] for name in attributes if name in request}
+    parts = {name: _part(request, name) for name in attributes}
     text = json.dumps([step.name, step.type, parts], sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _part(request: Mapping[str, Any], path: str) -> Any:
+    value: Any = request
+    for name in path.split("."):
+        value = value.get(name) if isinstance(value, Mapping) else None
+    return value
 
 
 def looks_up(step: Step) -> bool:

@@ -30,6 +30,7 @@ from localcloud.dag.expressions import Resolver
 from localcloud.dag.parameters import resolve_parameters
 from localcloud.dag.records import ExecutionOutcome, ExecutionStatus, StepRecord, StepStatus
 from localcloud.dag.retries import Retries
+from localcloud.dag.selection import Selection
 from localcloud.dag.steps import (
     RetryableFailure,
     StepResult,
@@ -60,6 +61,7 @@ def run_execution(
     stop: threading.Event | None = None,
     time_scale: float = 1.0,
     callbacks: Callbacks | None = None,
+    selection: Selection | None = None,
 ) -> ExecutionOutcome:
     """Run an execution to its end.
 
@@ -77,6 +79,7 @@ def run_execution(
         stop: Set it to stop the execution.
         time_scale: How long a second of a retry policy lasts, in seconds.
         callbacks: Where callback steps wait for their answers.
+        selection: Which steps run, and what others gave earlier; all of them run when None.
 
     Raises:
         ServiceError: ``ValidationException`` when the execution cannot start: an invalid
@@ -99,6 +102,7 @@ def run_execution(
         stop=stop or threading.Event(),
         time_scale=time_scale,
         callbacks=callbacks or Callbacks(),
+        selection=selection or Selection(definition.steps.keys(), {}),
     ).run(parallelism or DEFAULT_PARALLELISM)
 
 
@@ -119,6 +123,7 @@ class _Execution:
         stop: threading.Event,
         time_scale: float,
         callbacks: Callbacks,
+        selection: Selection,
     ) -> None:
         self.definition = definition
         self.pipeline_name = pipeline_name
@@ -133,6 +138,7 @@ class _Execution:
         self.stop = stop
         self.time_scale = time_scale
         self.callbacks = callbacks
+        self.selection = selection
         self.handled = {
             name
             for step in definition.steps.values()
@@ -144,7 +150,12 @@ class _Execution:
         self.properties: dict[str, Mapping[str, Any]] = {}
 
     def run(self, parallelism: int) -> ExecutionOutcome:
-        waiting = dict(self.definition.steps)
+        self._reuse()
+        waiting = {
+            name: step
+            for name, step in self.definition.steps.items()
+            if name in self.selection.steps
+        }
         left_out: set[str] = set()
         running: set[str] = set()
         ended: queue.SimpleQueue[str] = queue.SimpleQueue()
@@ -169,6 +180,30 @@ class _Execution:
             if not running:
                 return self._outcome(not_started=waiting.keys() - left_out)
             running.remove(ended.get())
+
+    def _reuse(self) -> None:
+        """Let steps that are not run have ended as they did earlier."""
+        now = datetime.now(UTC)
+        for name, earlier in self.selection.reused.items():
+            # An execution that is retried goes on with steps of its own.
+            own = earlier.execution_arn == self.arn
+            step = self.definition.steps[name]
+            record = StepRecord(
+                step_name=name,
+                step_type=step.type,
+                step_status=earlier.status,
+                start_time=now,
+                end_time=now,
+                display_name=step.document.get("DisplayName"),
+                description=step.document.get("Description"),
+                reused_from_arn=None if own else earlier.execution_arn,
+                metadata=earlier.metadata,
+                properties=earlier.properties,
+            )
+            self.records[name] = record
+            self.properties[name] = earlier.properties
+            if not own:
+                self.on_step(record.copy())
 
     def _ready(self, waiting: Mapping[str, Step], left_out: set[str]) -> list[Step]:
         """The steps that may start now; those that never will are added to ``left_out``."""

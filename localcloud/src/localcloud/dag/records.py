@@ -27,6 +27,7 @@ class StepRecord:
     cache_hit_arn: str | None = None
     failure_reason: str | None = None
     attempt_count: int = 1
+    reused_from_arn: str | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict)
     properties: Mapping[str, Any] = field(default_factory=dict)
 
@@ -49,6 +50,11 @@ class StepRecord:
             "FailureReason": self.failure_reason,
             "Metadata": dict(self.metadata) or None,
             "AttemptCount": self.attempt_count,
+            "SelectiveExecutionResult": (
+                {"SourcePipelineExecutionArn": self.reused_from_arn}
+                if self.reused_from_arn
+                else None
+            ),
         }
         return {name: value for name, value in found.items() if value is not None}
 

@@ -1,6 +1,7 @@
 """Amazon SageMaker: control plane, runtime and online feature store."""
 
 from localcloud.sagemaker import (
+    components,
     crud,
     endpoints,
     executions,
@@ -11,6 +12,7 @@ from localcloud.sagemaker import (
     pipelines,
     registry,
     studio,
+    studio_mlflow,
     studio_settings,
     tags,
     tuning,
@@ -19,6 +21,7 @@ from localcloud.sagemaker.service import SageMaker
 
 # Importing these modules registers their operations.
 OPERATIONS = (
+    components,
     crud,
     endpoints,
     executions,
@@ -29,6 +32,7 @@ OPERATIONS = (
     pipelines,
     registry,
     studio,
+    studio_mlflow,
     studio_settings,
     tags,
     tuning,

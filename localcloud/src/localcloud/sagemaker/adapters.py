@@ -67,11 +67,16 @@ class EmulatorLogs:
 
     def __init__(self, cloud: SageMaker, scope: Scope) -> None:
         self._client: Any = cloud.clients.client("logs", scope)
+        self._folder = cloud.settings.log_dir
         self._known: set[tuple[str, str]] = set()
         self._lock = threading.Lock()
 
     def write(self, group: str, stream: str, lines: Sequence[str]) -> None:
         """Append lines to a stream; group and stream are made when they are not there."""
+        if self._folder is not None:
+            job = stream.partition("/")[0]
+            with (self._folder / f"{job}.log").open("a", encoding="utf-8") as file:
+                file.writelines(f"{line}\n" for line in lines)
         self._make(group, stream)
         now = int(time.time() * 1000)
         batch: list[Json] = []

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import threading
+from typing import Any
 
 from localcloud.errors import invalid
-from localcloud.sagemaker import checks, crud
+from localcloud.sagemaker import capacity, checks, crud
+from localcloud.sagemaker.asynchronous import open_queue
 from localcloud.sagemaker.deployments import Deployment, reason
-from localcloud.sagemaker.fleets import apply_weights, shown_config, start_fleet, weights_of
+from localcloud.sagemaker.fleets import apply_weights, kept_properties, shown_config, start_fleet
 from localcloud.sagemaker.kinds import kind
 from localcloud.sagemaker.routes import Route
 from localcloud.sagemaker.service import SageMaker, operation
@@ -32,42 +34,35 @@ def create_endpoint(cloud: SageMaker, request: Json) -> Json:
 def update_endpoint(cloud: SageMaker, request: Json) -> Json:
     """Move an endpoint to another configuration, as its deployment configuration says."""
     record = cloud.require("Endpoint", request, "UpdateEndpoint")
-    _refuse_unless_in_service(record)
+    capacity.require_in_service(record)
     config = _config(cloud, request["EndpointConfigName"])
     _refuse_change_of_scaled_variant(cloud, record, config)
-    checks.before_store(cloud, "Endpoint", request)
     settings = request.get("DeploymentConfig")
     if request.get("RetainDeploymentConfig"):
         settings = record.hidden.get("deployment")
+    _refuse_change_of_kind(cloud, record, config, settings or {})
+    checks.before_store(cloud, "Endpoint", request)
     record.hidden["deployment"] = settings
-    # Weights that were changed since the last deployment go back to those of the configuration,
-    # unless the caller keeps them (botocore: RetainAllVariantProperties).
-    weights = weights_of(record) if request.get("RetainAllVariantProperties") else {}
+    # Weights and counts that were changed since the last deployment go back to those of the
+    # configuration, unless the caller keeps them (botocore: RetainAllVariantProperties).
+    excluded = {
+        each["VariantPropertyType"]
+        for each in request.get("ExcludeRetainedVariantProperties") or ()
+    }
+    retains = request.get("RetainAllVariantProperties")
+    kept = kept_properties(record, excluded) if retains else {}
     record.data.pop("FailureReason", None)
     crud.set_status(cloud, record, "Updating")
-    deployment = Deployment(cloud, record, config, weights, settings or {})
+    deployment = Deployment(cloud, record, config, kept, settings or {})
     cloud.runs.start(record.arn, deployment.run)
     return record.data
 
 
 @operation("UpdateEndpointWeightsAndCapacities")
 def update_weights(cloud: SageMaker, request: Json) -> Json:
-    """Change weights and instance counts of variants."""
+    """Change weights, instance counts and concurrencies of variants."""
     record = cloud.require("Endpoint", request, "UpdateEndpointWeightsAndCapacities")
-    _refuse_unless_in_service(record)
-    variants = {item["VariantName"]: item for item in record.data["ProductionVariants"]}
-    for wanted in request["DesiredWeightsAndCapacities"]:
-        variant = variants.get(wanted["VariantName"])
-        if variant is None:
-            raise invalid(f'Could not find variant "{wanted["VariantName"]}" of {record.arn}.')
-        if wanted.get("DesiredWeight") is not None:
-            variant["CurrentWeight"] = variant["DesiredWeight"] = wanted["DesiredWeight"]
-        if wanted.get("DesiredInstanceCount") is not None:
-            count = wanted["DesiredInstanceCount"]
-            variant["CurrentInstanceCount"] = variant["DesiredInstanceCount"] = count
-    apply_weights(cloud, record)
-    crud.set_status(cloud, record, "Updating")
-    cloud.clock.after(10, lambda: crud.set_status(cloud, record, "InService"))
+    capacity.change_variants(cloud, record, request["DesiredWeightsAndCapacities"])
     return record.data
 
 
@@ -77,16 +72,40 @@ def delete_endpoint(cloud: SageMaker, request: Json) -> Json:
     record = cloud.require("Endpoint", request, "DeleteEndpoint")
     if record.data["EndpointStatus"] == "Creating":
         raise invalid(f'Cannot update in-progress endpoint "{record.arn}".')
+    name = record.data["EndpointName"]
+    components = [
+        each.data["InferenceComponentName"]
+        for each in cloud.store.records(cloud.scope, "InferenceComponent")
+        if each.data["EndpointName"] == name
+    ]
+    if components:
+        raise invalid(
+            f'Cannot delete endpoint "{record.arn}": delete its inference components first:'
+            f" {', '.join(components)}."
+        )
     crud.set_status(cloud, record, "Deleting")
     cloud.runs.stop(record.arn)
     scope = cloud.scope
 
     def gone() -> None:
-        cloud.routes.close(record.arn)
+        _deregister(cloud, name)
+        cloud.routes.close(record.arn, seconds=0.0)
         cloud.store.remove(scope, record)
 
     cloud.clock.after(20, gone)
     return {}
+
+
+def _deregister(cloud: SageMaker, endpoint: str) -> None:
+    """End the autoscaling of the variants, as the service does.
+
+    It needs the caller's permission for that (awslabs/stable-diffusion-aws-extension issue 161).
+    """
+    client: Any = cloud.clients.client("application-autoscaling", cloud.scope)
+    for target in cloud.store.records(cloud.scope, "ScalableTarget"):
+        if target.data["ResourceId"].startswith(f"endpoint/{endpoint}/"):
+            members = ("ServiceNamespace", "ResourceId", "ScalableDimension")
+            client.deregister_scalable_target(**{member: target.data[member] for member in members})
 
 
 def restore(cloud: SageMaker, record: Record) -> None:
@@ -97,8 +116,13 @@ def restore(cloud: SageMaker, record: Record) -> None:
 
 
 def _create(cloud: SageMaker, record: Record, config: Json, stop: threading.Event) -> None:
+    counts = {
+        item["VariantName"]: item["DesiredInstanceCount"]
+        for item in record.data["ProductionVariants"]
+        if item.get("DesiredInstanceCount") is not None
+    }
     try:
-        fleet = start_fleet(cloud, record.data["EndpointName"], config)
+        fleet = start_fleet(cloud, record.data["EndpointName"], config, counts)
     except Exception as error:
         crud.set_status(cloud, record, "Failed", FailureReason=reason(error))
         return
@@ -106,6 +130,7 @@ def _create(cloud: SageMaker, record: Record, config: Json, stop: threading.Even
         fleet.stop()
         return
     cloud.routes.put(record.arn, Route(fleet))
+    open_queue(cloud, record)
     apply_weights(cloud, record)
     crud.set_status(cloud, record, "InService")
 
@@ -114,6 +139,43 @@ def _config(cloud: SageMaker, name: str) -> Json:
     """A copy of a configuration: it may be deleted while the endpoint uses it."""
     record = cloud.require("EndpointConfig", {"EndpointConfigName": name}, "DescribeEndpointConfig")
     return dict(record.data)
+
+
+def _refuse_change_of_kind(cloud: SageMaker, record: Record, config: Json, settings: Json) -> None:
+    """What an update cannot change.
+
+    Sources: SageMaker developer guide, "Serverless Inference" (an instance-based endpoint does not
+    become serverless), "Deployment guardrails", "Exclusions" (the variants keep their names);
+    sagemaker-python-sdk issue 3124 (an asynchronous endpoint stays one). The words are not the
+    service's, which are not published.
+    """
+    route = cloud.routes.get(record.arn)
+    before = route.stable.config if route else config
+    if before.get("AsyncInferenceConfig") and not config.get("AsyncInferenceConfig"):
+        raise invalid(
+            f'Endpoint "{record.arn}" cannot be updated: AsyncInferenceConfig cannot be removed.'
+        )
+    was, becomes = _serverless(before), _serverless(config)
+    if not was and becomes:
+        raise invalid(
+            f'Endpoint "{record.arn}" cannot be updated: an instance-based endpoint cannot become'
+            " serverless."
+        )
+    names = {item["VariantName"] for item in config["ProductionVariants"]}
+    guarded = settings.get("BlueGreenUpdatePolicy") or settings.get("RollingUpdatePolicy")
+    if (
+        guarded
+        and not becomes
+        and names != {v["VariantName"] for v in before["ProductionVariants"]}
+    ):
+        raise invalid(
+            f'Endpoint "{record.arn}" cannot be updated with a DeploymentConfig: the variants of'
+            " both configurations must have the same names."
+        )
+
+
+def _serverless(config: Json) -> bool:
+    return any(item.get("ServerlessConfig") for item in config["ProductionVariants"])
 
 
 def _refuse_change_of_scaled_variant(cloud: SageMaker, record: Record, config: Json) -> None:
@@ -137,13 +199,3 @@ def _refuse_change_of_scaled_variant(cloud: SageMaker, record: Record, config: J
                 f'The variant(s) "{parts[-1]}" must be deregistered as scalable targets with'
                 " AutoScaling before they can be removed or have their instance type updated."
             )
-
-
-def _refuse_unless_in_service(record: Record) -> None:
-    status = record.data["EndpointStatus"]
-    if status != "InService":
-        raise invalid(
-            f'Cannot update in-progress endpoint "{record.arn}".'
-            if status != "Failed"
-            else f'Cannot update endpoint "{record.arn}" in status Failed: delete it.'
-        )

@@ -11,12 +11,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 from localcloud import emulator
-from localcloud.dag.caching import CachedStep
+from localcloud.dag.caching import CachedStep, StepCache
 from localcloud.dag.callbacks import Answer
-from localcloud.dag.definition import parse
+from localcloud.dag.definition import Definition, parse
 from localcloud.dag.execution import run_execution
 from localcloud.dag.parameters import resolve_parameters
 from localcloud.dag.records import StepRecord
+from localcloud.dag.selection import Reused, Selection, select, unfinished
 from localcloud.errors import invalid
 from localcloud.model import plain
 from localcloud.sagemaker import events
@@ -33,6 +34,11 @@ _EXECUTION_EVENT = "SageMaker Model Building Pipeline Execution Status Change"
 _STEP_EVENT = "SageMaker Model Building Pipeline Execution Step Status Change"
 _ID_CHARACTERS = string.ascii_lowercase + string.digits
 _STEPS_PER_PAGE = 100
+_RETRIED = frozenset({"Failed", "Stopped"})
+_ENDED = frozenset({"Failed", "Stopped", "Succeeded"})
+# Two requests with one token at the same moment start one execution. A lock of its own: events of
+# a start may start another pipeline.
+_STARTING = threading.RLock()
 
 
 @operation("StartPipelineExecution")
@@ -40,10 +46,38 @@ def start_pipeline_execution(cloud: SageMaker, request: Json) -> Json:
     """Run a pipeline as it is defined now. The same client token starts it only once."""
     pipeline = cloud.require("Pipeline", request, "StartPipelineExecution")
     token = request["ClientRequestToken"]
-    for earlier in executions(cloud, pipeline):
-        if earlier.hidden.get("token") == token:
-            return earlier.data
-    definition = parse(pipeline.data["PipelineDefinition"])
+    with _STARTING:
+        for earlier in executions(cloud, pipeline):
+            if earlier.hidden.get("token") == token:
+                return earlier.data
+        definition = parse(pipeline.data["PipelineDefinition"])
+        config = request.get("SelectiveExecutionConfig")
+        selection = _selected(cloud, pipeline, definition, config) if config else None
+        return start(cloud, pipeline, definition, request, selection=selection).data
+
+
+def start(
+    cloud: SageMaker,
+    pipeline: Record,
+    definition: Definition,
+    request: Json,
+    *,
+    selection: Selection | None = None,
+    cached: bool = True,
+) -> Record:
+    """Start an execution.
+
+    Args:
+        cloud: The service.
+        pipeline: What is executed.
+        definition: Its definition, read.
+        request: The members of StartPipelineExecution.
+        selection: Which steps run; all of them when None.
+        cached: Whether steps may be taken from the cache, where the definition lets them.
+
+    Raises:
+        ServiceError: ``ValidationException`` for a step type or a parameter that cannot be.
+    """
     definition.check_runnable()
     given = {p["Name"]: p["Value"] for p in request.get("PipelineParameters") or []}
     resolve_parameters(definition, given)
@@ -68,17 +102,71 @@ def start_pipeline_execution(cloud: SageMaker, request: Json) -> Json:
             "LastModifiedTime": now,
         },
         hidden={
-            "token": token,
+            "token": request["ClientRequestToken"],
             "definition": pipeline.data["PipelineDefinition"],
             "parameters": given,
             "steps": [],
+            "results": {},
         },
     )
     cloud.store.add(cloud.scope, record)
     cloud.touch(pipeline, LastRunTime=now)
     _tell_execution(cloud, record, None)
-    cloud.runs.start(arn, lambda stop: _run(cloud, pipeline, record, stop))
+    _begin(cloud, pipeline, record, selection, cached=cached)
+    return record
+
+
+@operation("RetryPipelineExecution")
+def retry_pipeline_execution(cloud: SageMaker, request: Json) -> Json:
+    """Go on with an execution that failed or was stopped, from the steps that succeeded.
+
+    It keeps its ARN, its definition and its parameters (botocore, RetryPipelineExecution).
+    """
+    record = cloud.require("PipelineExecution", request, "RetryPipelineExecution")
+    status = record.data["PipelineExecutionStatus"]
+    if status not in _RETRIED:
+        raise invalid(
+            f"Pipeline execution with ARN {record.arn} has status {status}: only one that is "
+            f"{' or '.join(sorted(_RETRIED))} can be retried."
+        )
+    selection = unfinished(parse(record.hidden["definition"]), results(record))
+    with cloud.store.lock:
+        record.hidden["steps"][:] = [
+            step for step in record.hidden["steps"] if step["StepName"] in selection.reused
+        ]
+    if request.get("ParallelismConfiguration"):
+        cloud.touch(record, ParallelismConfiguration=request["ParallelismConfiguration"])
+    _set_status(cloud, record, "Executing", FailureReason=None)
+    pipeline = cloud.require(
+        "Pipeline", {"PipelineName": record.data["PipelineArn"]}, "RetryPipelineExecution"
+    )
+    _begin(cloud, pipeline, record, selection)
     return record.data
+
+
+def results(record: Record) -> dict[str, Reused]:
+    """The steps of an execution that have ended, by name."""
+    return {
+        name: Reused(record.arn, **result)
+        for name, result in record.hidden.get("results", {}).items()
+    }
+
+
+def _selected(
+    cloud: SageMaker, pipeline: Record, definition: Definition, config: Json
+) -> Selection:
+    names = [step["StepName"] for step in config["SelectedSteps"]]
+    arn = config.get("SourcePipelineExecutionArn")
+    if not arn:
+        return select(definition, names, None)
+    source = cloud.require(
+        "PipelineExecution", {"PipelineExecutionArn": arn}, "StartPipelineExecution"
+    )
+    if source.data["PipelineArn"] != pipeline.arn:
+        raise invalid(f"The execution {arn} is not one of the pipeline {pipeline.arn}.")
+    if source.data["PipelineExecutionStatus"] in RUNNING:
+        raise invalid(f"The execution {arn} has not ended: it cannot be referred to yet.")
+    return select(definition, names, results(source))
 
 
 @operation("StopPipelineExecution")
@@ -177,7 +265,30 @@ def list_parameters(cloud: SageMaker, request: Json) -> Json:
     return {"PipelineParameters": page, "NextToken": token}
 
 
-def _run(cloud: SageMaker, pipeline: Record, record: Record, stop: threading.Event) -> None:
+def _begin(
+    cloud: SageMaker,
+    pipeline: Record,
+    record: Record,
+    selection: Selection | None,
+    *,
+    cached: bool = True,
+) -> None:
+    cache = _Cache(cloud, pipeline, finds=cached)
+    cloud.runs.start(
+        record.arn,
+        lambda stop: _run(cloud, pipeline, record, stop=stop, cache=cache, selection=selection),
+    )
+
+
+def _run(
+    cloud: SageMaker,
+    pipeline: Record,
+    record: Record,
+    *,
+    stop: threading.Event,
+    cache: StepCache,
+    selection: Selection | None,
+) -> None:
     scope = cloud.scope
     parallel = record.data.get("ParallelismConfiguration") or {}
     try:
@@ -189,11 +300,12 @@ def _run(cloud: SageMaker, pipeline: Record, record: Record, stop: threading.Eve
             control=InProcessControl(cloud, scope),
             objects=EmulatorObjects(cloud, scope),
             parallelism=parallel.get("MaxParallelExecutionSteps"),
-            cache=_Cache(cloud, pipeline),
+            cache=cache,
             on_step=emulator.bound(lambda step: _tell_step(cloud, record, step)),
             stop=stop,
             time_scale=cloud.settings.time_scale,
             callbacks=cloud.callbacks,
+            selection=selection,
         )
     except Exception as error:
         logger.exception("%s", record.arn)
@@ -205,13 +317,16 @@ def _run(cloud: SageMaker, pipeline: Record, record: Record, stop: threading.Eve
 class _Cache:
     """The steps of a pipeline that succeeded, kept with the pipeline."""
 
-    def __init__(self, cloud: SageMaker, pipeline: Record) -> None:
+    def __init__(self, cloud: SageMaker, pipeline: Record, *, finds: bool) -> None:
+        self._finds = finds
         self._lock = cloud.store.lock
         self._steps: dict[str, list[Json]] = pipeline.hidden.setdefault("cache", {})
 
     def find(self, pipeline_name: str, key: str, since: datetime | None) -> CachedStep | None:
         """The latest step with this key that was completed at or after ``since``."""
         del pipeline_name
+        if not self._finds:
+            return None
         oldest = since.timestamp() if since else 0.0
         with self._lock:
             recent = [step for step in self._steps.get(key, []) if step["completed"] >= oldest]
@@ -266,6 +381,14 @@ def _tell_step(cloud: SageMaker, record: Record, step: StepRecord) -> None:
             steps.append(shown)
         else:
             steps[index] = shown
+        if step.step_status in _ENDED:
+            record.hidden.setdefault("results", {})[step.step_name] = plain(
+                {
+                    "status": step.step_status,
+                    "properties": step.properties,
+                    "metadata": step.metadata,
+                }
+            )
     if previous == shown["StepStatus"]:
         return
     detail = {

@@ -21,7 +21,7 @@ from localcloud.responses import (
     json_response,
     parsed,
 )
-from localcloud.sagemaker import online_store, runtime
+from localcloud.sagemaker import asynchronous, online_store, runtime
 from localcloud.sagemaker.service import SageMaker
 
 logger = logging.getLogger("localcloud.http")
@@ -63,9 +63,10 @@ def _dispatch(cloud: SageMaker, request: Request) -> Response:
     if invocation and invocation[2] == "invocations":
         return _invocation(cloud, unquote(invocation[1]), request)
     if invocation:
-        location, identifier = runtime.invoke_async(cloud, unquote(invocation[1]), request.headers)
-        shown = {"InferenceId": identifier}
-        return json_response(shown, 202, {"X-Amzn-SageMaker-OutputLocation": location})
+        shown, headers = asynchronous.invoke_async(
+            cloud, unquote(invocation[1]), request.headers, request.body
+        )
+        return json_response(shown, 202, headers)
     features = _FEATURES.fullmatch(request.path)
     if features and (request.method, features[2]) in _FEATURE_OPERATIONS:
         members = _feature_request(unquote(features[1]), request)
@@ -92,6 +93,8 @@ def _invocation(cloud: SageMaker, endpoint: str, request: Request) -> Response:
             accept=headers.get("accept", "*/*"),
             target_variant=headers.get(f"{prefix}target-variant"),
             target_model=headers.get(f"{prefix}target-model"),
+            target_container=headers.get(f"{prefix}target-container-hostname"),
+            component=headers.get(f"{prefix}inference-component"),
             custom_attributes=headers.get(f"{prefix}custom-attributes"),
             inference_id=headers.get(f"{prefix}inference-id"),
         ),

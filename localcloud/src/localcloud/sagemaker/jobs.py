@@ -98,9 +98,10 @@ def _run(
 
 
 def _container(cloud: SageMaker, request: Json) -> Json | None:
-    """The container that a transform job sends its input through."""
+    """The container, or the containers, that a transform job sends its input through."""
     model = cloud.find("Model", request)
-    return model_containers(cloud, model.data)[0] if model else None
+    containers = model_containers(cloud, model.data) if model else []
+    return {"Containers": containers} if len(containers) > 1 else next(iter(containers), None)
 
 
 def _stop(cloud: SageMaker, job: JobKind, request: Json) -> Json:

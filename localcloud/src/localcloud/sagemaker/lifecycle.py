@@ -34,7 +34,6 @@ LIFECYCLES = {
     "FeatureGroup": Lifecycle("Creating", "Created", "Created", "Deleting", 20),
     "Image": Lifecycle("CREATING", "CREATED", "UPDATING", "DELETING", 10),
     "ImageVersion": Lifecycle("CREATING", "CREATED", "CREATED", "DELETING", 10),
-    "InferenceComponent": Lifecycle("Creating", "InService", "Updating", "Deleting", 60),
     "MlflowApp": Lifecycle("Creating", "Created", "Updating", "Deleting", 60),
     "MlflowTrackingServer": Lifecycle("Creating", "Created", "Updating", "Deleting", 60),
     "ModelPackage": Lifecycle("Pending", "Completed", "Completed", "Deleting", 0),

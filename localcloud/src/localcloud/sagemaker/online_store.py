@@ -14,7 +14,7 @@ from typing import Any
 
 from localcloud.errors import ServiceError
 from localcloud.model import operation_model, project
-from localcloud.sagemaker import offline_store
+from localcloud.sagemaker import feature_metrics, offline_store
 from localcloud.sagemaker.offline_buffer import Row
 from localcloud.sagemaker.service import SageMaker
 from localcloud.sagemaker.store import Json, Record
@@ -46,12 +46,22 @@ def call(cloud: SageMaker, operation: str, request: Json) -> Json:
         ServiceError: The request is not valid, or the service refuses it.
     """
     model = operation_model(RUNTIME, operation)
-    request = validate(model.input_shape, request)
     carry_out = _OPERATIONS.get(operation)
     if carry_out is None:
         raise ServiceError("UnsupportedOperation", f"The local cloud has no {operation}.")
-    shaped: Json = project(model.output_shape, carry_out(cloud, request))
-    return shaped
+    begin, status = time.perf_counter(), 500
+    answer: Json = {}
+    try:
+        request = validate(model.input_shape, request)
+        answer = project(model.output_shape, carry_out(cloud, request))
+        status = 200
+    except ServiceError as error:
+        status = error.status
+        raise
+    finally:
+        seconds = time.perf_counter() - begin
+        feature_metrics.count(cloud, operation, request, answer, status=status, seconds=seconds)
+    return answer
 
 
 def _put_record(cloud: SageMaker, request: Json) -> Json:

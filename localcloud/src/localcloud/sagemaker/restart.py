@@ -6,7 +6,7 @@ import logging
 import time
 
 from localcloud import emulator
-from localcloud.sagemaker import endpoints, offline_store
+from localcloud.sagemaker import components, endpoints, offline_store
 from localcloud.sagemaker.kinds import kinds
 from localcloud.sagemaker.lifecycle import LIFECYCLES
 from localcloud.sagemaker.pipelines import RUNNING
@@ -43,6 +43,11 @@ def _resume(cloud: SageMaker, record: Record) -> None:
             cloud.store.remove(cloud.scope, record)
         elif record.data["EndpointStatus"] != "Failed":
             endpoints.restore(cloud, record)
+    elif record.kind == "InferenceComponent":
+        if record.data["InferenceComponentStatus"] == "Deleting":
+            cloud.store.remove(cloud.scope, record)
+        elif record.data["InferenceComponentStatus"] != "Failed":
+            components.restore(cloud, record)
     elif (
         record.kind.endswith("Job") and member and record.data[member] in {"InProgress", "Stopping"}
     ):

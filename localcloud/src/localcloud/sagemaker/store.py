@@ -75,6 +75,13 @@ class Store:
             pairs = [(s, r) for s in self._records for r in self.records(s)]
         yield from pairs
 
+    def of_kind(self, kind: str) -> list[tuple[Scope, Record]]:
+        """The records of a kind of all accounts and regions."""
+        with self.lock:
+            return [
+                (scope, r) for scope, t in self._records.items() for r in t.get(kind, {}).values()
+            ]
+
     def remove(self, scope: Scope, record: Record) -> None:
         """Forget a record and its tags."""
         with self.lock:

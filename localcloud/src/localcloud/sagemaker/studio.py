@@ -1,10 +1,11 @@
-"""SageMaker Studio: domains, user profiles, spaces, apps, images and MLflow servers.
+"""SageMaker Studio: domains, user profiles, spaces, apps and images.
 
-What a domain makes in its VPC is in `studio_network`.
+What a domain makes in its VPC is in `studio_network`, MLflow in `studio_mlflow`.
 """
 
 from __future__ import annotations
 
+from secrets import token_urlsafe
 from uuid import uuid4
 
 from localcloud.errors import invalid
@@ -68,6 +69,21 @@ def delete_app(cloud: SageMaker, request: Json) -> Json:
     return answer
 
 
+@operation("CreatePresignedDomainUrl")
+def create_presigned_domain_url(cloud: SageMaker, request: Json) -> Json:
+    """The URL that opens Studio as a user; nobody listens there."""
+    for kind_name in ("Domain", "UserProfile"):
+        record = cloud.require(kind_name, request, "CreatePresignedDomainUrl")
+        if record.data["Status"] != "InService":
+            raise invalid(f"{record.arn} is {record.data['Status']}, not InService.")
+    return {"AuthorizedUrl": authorized(cloud.require("Domain", request, "DescribeDomain"))}
+
+
+def authorized(record: Record, member: str = "Url") -> str:
+    """The URL of a resource with a token that is good for one use."""
+    return f"{record.data[member]}/auth?token={token_urlsafe(32)}"
+
+
 @crud.prepare("App")
 def _complete_app(cloud: SageMaker, data: Json) -> None:
     del cloud
@@ -77,29 +93,14 @@ def _complete_app(cloud: SageMaker, data: Json) -> None:
     data["Owner"] = owner
 
 
-@crud.prepare("MlflowApp")
-def _complete_mlflow_app(cloud: SageMaker, data: Json) -> None:
-    _generated_arn(cloud, "MlflowApp", data)
-    data.setdefault("MlflowVersion", "3.0")
-
-
 @crud.prepare("PartnerApp")
 def _complete_partner_app(cloud: SageMaker, data: Json) -> None:
-    _generated_arn(cloud, "PartnerApp", data)
+    data["Arn"] = cloud.arn_of(kind("PartnerApp"), {"Id": uuid4().hex[:12].upper()})
 
 
 @crud.prepare("Artifact")
 def _complete_artifact(cloud: SageMaker, data: Json) -> None:
     data["ArtifactArn"] = cloud.arn_of(kind("Artifact"), {"Id": uuid4().hex})
-
-
-@crud.prepare("MlflowTrackingServer")
-def _complete_tracking_server(cloud: SageMaker, data: Json) -> None:
-    name = data["TrackingServerName"]
-    data["TrackingServerUrl"] = f"https://{name}.{cloud.scope.region}.experiments.sagemaker.aws"
-    data["IsActive"] = "Active"
-    data.setdefault("TrackingServerSize", "Small")
-    data.setdefault("AutomaticModelRegistration", False)
 
 
 @crud.prepare("ImageVersion")
@@ -153,7 +154,3 @@ def _refuse_if_any(
             f"Unable to delete {record.kind} [{record.arn}] because {kind_name}(s) are associated"
             " with it.",
         )
-
-
-def _generated_arn(cloud: SageMaker, kind_name: str, data: Json) -> None:
-    data["Arn"] = cloud.arn_of(kind(kind_name), {"Id": uuid4().hex[:12].upper()})

@@ -189,15 +189,17 @@ class ModelProcess:
         content_type: str,
         accept: str = "*/*",
         headers: Mapping[str, str] | None = None,
+        *,
+        seconds: float = INVOCATION_SECONDS,
     ) -> Answer:
         """Call ``/invocations``; any thread may.
 
         The container's errors are answers with their status. A container that has ended answers
-        503; one that takes longer than 60 s answers with status 0, as in the service.
+        503; one that takes longer than ``seconds`` answers with status 0, as in the service.
         """
         sent = {**(headers or {}), "Content-Type": content_type, "Accept": accept}
         try:
-            return self._post(body, sent)
+            return self._post(body, sent, seconds)
         except TimeoutError:
             message = (
                 "Your invocation timed out while waiting for a response from container primary. "
@@ -210,12 +212,15 @@ class ModelProcess:
             message = f"The container does not answer ({error}). The end of its log:\n{tail}"
             return Answer(503, {"Content-Type": "text/plain"}, message.encode())
 
-    def _post(self, body: bytes, headers: Mapping[str, str]) -> Answer:
+    def _post(self, body: bytes, headers: Mapping[str, str], seconds: float) -> Answer:
         while True:
             try:
                 connection, used = self._idle.pop(), True
             except IndexError:
                 connection, used = self._connection(), False
+            connection.timeout = seconds
+            if connection.sock is not None:
+                connection.sock.settimeout(seconds)
             try:
                 connection.request("POST", "/invocations", body, headers)
                 response = connection.getresponse()
@@ -233,6 +238,11 @@ class ModelProcess:
 
     def _connection(self) -> http.client.HTTPConnection:
         return http.client.HTTPConnection("127.0.0.1", self.port, timeout=INVOCATION_SECONDS)
+
+    @property
+    def groups(self) -> list[int]:
+        """The process groups that it consists of."""
+        return [self._process.pid] if self._process is not None else []
 
     @property
     def alive(self) -> bool:

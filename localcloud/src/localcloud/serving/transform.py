@@ -15,6 +15,7 @@ from localcloud.compute.job import Job
 from localcloud.compute.outcome import JobFailure, Outcome
 from localcloud.compute.ports import S3Uri
 from localcloud.compute.transfer import download
+from localcloud.serving.instances import Call, Instance
 from localcloud.serving.model_process import Answer, ModelProcess
 
 DEFAULT_PAYLOAD_MB = 6
@@ -32,7 +33,8 @@ def run_transform(job: Job, container: Mapping[str, Any] | None) -> Outcome:
 
     Args:
         job: The job.
-        container: The definition of the container that ``ModelName`` means.
+        container: The definition of the container that ``ModelName`` means, or of several, through
+            which every input passes, under ``Containers``.
     """
     request = job.request
     if container is None:
@@ -42,20 +44,8 @@ def run_transform(job: Job, container: Mapping[str, Any] | None) -> Outcome:
     source = request["TransformInput"]["DataSource"]["S3DataSource"]
     job.on_status("Downloading")
     download(source, job.folder.make(_INPUT), job.objects, job.role)
-    variables = {
-        **(container.get("Environment") or {}),
-        **request.get("Environment", {}),
-        "SAGEMAKER_BATCH": "true",
-    }
-    model = ModelProcess(
-        {**container, "Environment": variables},
-        job.objects,
-        job.folder.workdir / "model",
-        logs=job.logs,
-        log_group=job.log_group,
-        log_stream=job.log_stream,
-        environment=job.environment,
-    )
+    containers = container.get("Containers") or [container]
+    model = Instance([(str(n), _process(job, each, n)) for n, each in enumerate(containers)])
     try:
         model.start()
         job.on_status("Transforming")
@@ -65,6 +55,23 @@ def run_transform(job: Job, container: Mapping[str, Any] | None) -> Outcome:
     finally:
         model.stop()
     return Outcome("Transform", "Completed", job.start_time, datetime.now(UTC))
+
+
+def _process(job: Job, container: Mapping[str, Any], number: int) -> ModelProcess:
+    variables = {
+        **(container.get("Environment") or {}),
+        **job.request.get("Environment", {}),
+        "SAGEMAKER_BATCH": "true",
+    }
+    return ModelProcess(
+        {**container, "Environment": variables},
+        job.objects,
+        job.folder.workdir / f"model-{number}",
+        logs=job.logs,
+        log_group=job.log_group,
+        log_stream=job.log_stream,
+        environment=job.environment,
+    )
 
 
 def _check(request: Mapping[str, Any]) -> None:
@@ -82,7 +89,7 @@ def _check(request: Mapping[str, Any]) -> None:
         )
 
 
-def _transform_all(job: Job, model: ModelProcess) -> None:
+def _transform_all(job: Job, model: Instance) -> None:
     source, target = job.request["TransformInput"], job.request["TransformOutput"]
     top = job.folder.local(_INPUT)
     output = S3Uri.parse(target["S3OutputPath"])
@@ -95,10 +102,8 @@ def _transform_all(job: Job, model: ModelProcess) -> None:
         for payload in _payloads(body, job.request):
             if job.stop.is_set():
                 raise _Stopped
-            answer = model.invoke(
-                payload, source.get("ContentType", ""), target.get("Accept", "*/*")
-            )
-            answers.append(_content(answer, file.name))
+            call = Call(payload, source.get("ContentType", ""), target.get("Accept", "*/*"))
+            answers.append(_content(model.invoke(call).answer, file.name))
         name = f"{file.relative_to(top).as_posix()}.out"
         address = output.join(name)
         assembled = glue.join(answer.rstrip(b"\n") if glue else answer for answer in answers)

@@ -1,0 +1,1 @@
+"""What another evaluator says about the same policies and requests."""
