@@ -9,16 +9,19 @@ import random
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Any
 from uuid import uuid4
 
+from botocore.exceptions import ClientError
+
 from demo.cloud import Cloud
 from demo.console import detail
 from demo.errors import DemoError
-from demo.story import DATA
+from demo.story import DATA, upload_data
 
 Person = dict[str, str]
 #: The folders of the monitors' reports below a run's.
@@ -105,6 +108,7 @@ _ALL_AT_ONCE = Shift(
 
 def tell(cloud: Cloud, outputs: dict[str, str]) -> None:
     """Send people of another kind, and see what the monitors make of them, up to the answer."""
+    upload_data(cloud, outputs)
     trained = _trainings(cloud, outputs)
     reports = watch(cloud, outputs, send(cloud, outputs, _ALL_AT_ONCE, count=_FEW))
     detail(f"{_ALL_AT_ONCE.says}:")
@@ -120,9 +124,10 @@ def tell(cloud: Cloud, outputs: dict[str, str]) -> None:
     described = cloud.client("sagemaker").describe_pipeline_execution(PipelineExecutionArn=newest)
     detail(f"answer    {outputs['PipelineName']}: {described['PipelineExecutionDescription']}")
     # It would end as the first one did; `tests/deploy/test_drift.py` sees it through.
-    cloud.client("sagemaker").stop_pipeline_execution(
-        PipelineExecutionArn=newest, ClientRequestToken=uuid4().hex
-    )
+    with suppress(ClientError):  # it may have ended meanwhile
+        cloud.client("sagemaker").stop_pipeline_execution(
+            PipelineExecutionArn=newest, ClientRequestToken=uuid4().hex
+        )
 
 
 def people(count: int, *, seed: int = 1) -> list[Person]:
