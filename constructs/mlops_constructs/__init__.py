@@ -121,7 +121,6 @@ if TYPE_CHECKING:
         ApprovalBus,
         ApprovedModelParameter,
         RegistryAccount,
-        RegistrySharing,
     )
     from mlops_constructs.serving.transform import (
         ScheduledTransform,
@@ -172,6 +171,7 @@ if TYPE_CHECKING:
     from mlops_constructs.training.functions import PipelineFunction
     from mlops_constructs.training.pipeline import TrainingPipeline
     from mlops_constructs.training.registry import ModelRegistry
+    from mlops_constructs.training.registry_sharing import RegistrySharing
 
 _HOMES = {
     "Adapter": "serving.components",
@@ -276,7 +276,7 @@ _HOMES = {
     "ProjectTemplates": "studio",
     "Provisioned": "feature_store",
     "RegistryAccount": "serving.sharing",
-    "RegistrySharing": "serving.sharing",
+    "RegistrySharing": "training.registry_sharing",
     "RequiredTags": "common.required_tags",
     "Retraining": "monitoring",
     "RollbackAlarms": "serving.alarms",

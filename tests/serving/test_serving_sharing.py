@@ -53,11 +53,8 @@ def deployed() -> Deployed:
     central = cdk.Stack(app, "Central", env=cdk.Environment(account=HERE, region="eu-west-1"))
     key = kms.Key(central, "Key", enable_key_rotation=True)
     registry = ModelRegistry(central, "Registry", model_package_group_name="churn")
-    RegistrySharing(
-        central,
-        "Sharing",
-        group=registry.resource,
-        accounts=[THERE],
+    registry.grant_deploy(
+        THERE,
         buckets=[secure_bucket(central, "Models", encryption_key=key)],
         repositories=[
             ecr.Repository(
@@ -194,6 +191,10 @@ def test_refuses_what_is_no_account() -> None:
     with pytest.raises(ValidationError) as raised:
         RegistrySharing(stack, "Sharing", group=registry.resource, accounts=["prod"], buckets=[])
     assert faults(raised.value) == ["accounts", "buckets"]
+    registry.grant_deploy(THERE, buckets=[s3.Bucket(stack, "Models")])
+    with pytest.raises(ValidationError) as raised:
+        registry.grant_deploy(HERE, buckets=[s3.Bucket(stack, "More")])
+    assert faults(raised.value) == ["grant_deploy"]
     with pytest.raises(ValidationError) as raised:
         ApprovalBus(stack, "Bus", model_package_group_name="Churn_", registry_account="1")
     assert faults(raised.value) == ["model_package_group_name", "registry_account"]

@@ -66,7 +66,7 @@ def test_no_findings(stack: cdk.Stack) -> None:
     )
     made.on_approved("Approved", SnsTopic(topic))
     role = iam.Role(stack, "Role", assumed_by=iam.ServicePrincipal("states.amazonaws.com"))
-    made.grant_deploy(role)
+    made.grant_read_versions(role)
     cdk.Validations.of(role).acknowledge(
         cdk.Acknowledgment(id="NIST.800.53.R5-IAMNoInlinePolicy", reason="of the test")
     )
@@ -110,7 +110,7 @@ def test_events_of_this_group_only(stack: cdk.Stack, method: str, status: str) -
             },
         ),
         (
-            "grant_deploy",
+            "grant_read_versions",
             {
                 "sagemaker:DescribeModelPackage",
                 "sagemaker:DescribeModelPackageGroup",

@@ -39,6 +39,7 @@ from aws_cdk import (
 )
 from constructs import Construct
 
+from mlops_constructs.common.approvals import approvals_of
 from mlops_constructs.common.approved_parameter import parameter_arn
 from mlops_constructs.common.encryption import allow_logs, ensure_key
 from mlops_constructs.common.errors import Problems
@@ -46,7 +47,7 @@ from mlops_constructs.common.findings import acknowledge
 from mlops_constructs.common.roles import service_role
 from mlops_constructs.common.tokens import is_literal
 from mlops_constructs.serving.grants import allow_pattern
-from mlops_constructs.serving.sharing import RegistryAccount, approvals_of
+from mlops_constructs.serving.sharing import RegistryAccount
 from mlops_constructs.serving.workflow import ReleaseWorkflow
 
 _SHORTEST = Duration.minutes(10)

@@ -211,7 +211,7 @@ class TrainingPipeline(StartedPipeline):
         }
         if registry is not None:
             for made in self.functions.values():
-                registry.grant_deploy(made.role)
+                registry.grant_read_versions(made.role)
         outside = replace(
             outside,
             functions={

@@ -18,15 +18,17 @@ replaces the group and fails as its name is taken: decide on both at the start.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from aws_cdk import (
     RemovalPolicy,
     Stack,
+    aws_ecr as ecr,
     aws_events as events,
     aws_iam as iam,
     aws_kms as kms,
     aws_logs as logs,
+    aws_s3 as s3,
     aws_sagemaker as sagemaker,
     aws_sns as sns,
     aws_stepfunctions as sfn,
@@ -48,6 +50,7 @@ from mlops_constructs.training.approvals import (
     question,
 )
 from mlops_constructs.training.registry_audit import RegistryAudit
+from mlops_constructs.training.registry_sharing import RegistrySharing
 
 _LONGEST_DESCRIPTION = 1024  # CloudFormation registry schema
 # botocore, PSParameterName and the limits of the Systems Manager guide.
@@ -121,6 +124,43 @@ class ModelRegistry(Construct):
             self._group.apply_removal_policy(RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE)
             self.model_package_group_arn = self._group.attr_model_package_group_arn
         make_approved_parameter(self, name=parameter, group=model_package_group_name)
+
+    def grant_deploy(
+        self,
+        *accounts: str,
+        buckets: Sequence[s3.IBucket],
+        repositories: Sequence[ecr.IRepository] = (),
+    ) -> RegistrySharing:
+        """Let other accounts deploy the models, and tell them of approvals.
+
+        Call it once, with all accounts: a group has one policy.
+
+        Args:
+            accounts: The numbers of the accounts with endpoints.
+            buckets: The buckets with the artifacts of the models; their keys are opened, too.
+            repositories: Repositories of the images; those of AWS need nothing.
+
+        Raises:
+            ValidationError: With everything that is wrong with the arguments, if the group was
+                adopted, or if it has been called before.
+        """
+        problems = Problems(self)
+        problems.check(
+            self.node.try_find_child("Deploy") is None,
+            "grant_deploy",
+            got="a second call",
+            allowed="one call, because a group has one policy",
+            instead="Write all accounts into one: grant_deploy('111122223333', '444455556666', …).",
+        )
+        problems.raise_if_any()
+        return RegistrySharing(
+            self,
+            "Deploy",
+            group=self.resource,
+            accounts=accounts,
+            buckets=buckets,
+            repositories=repositories,
+        )
 
     @property
     def resource(self) -> sagemaker.CfnModelPackageGroup:
@@ -252,8 +292,8 @@ class ModelRegistry(Construct):
             grantee, ["DescribeModelPackage", "ListModelPackages", "UpdateModelPackage"]
         )
 
-    def grant_deploy(self, grantee: iam.IGrantable) -> iam.Grant:
-        """Let a deployment find the approved version and make models of versions."""
+    def grant_read_versions(self, grantee: iam.IGrantable) -> iam.Grant:
+        """Let a role find the approved version and read what the versions are."""
         return self._grant(
             grantee, ["DescribeModelPackage", "DescribeModelPackageGroup", "ListModelPackages"]
         ).combine(
