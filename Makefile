@@ -155,6 +155,7 @@ bench-drift: setup .tools/rivals/.ready ## False alarms and power of the drift c
 .PHONY: docs
 docs: setup ## Build the site of docs/ into site/, from what is here alone
 	$(UV) sync --quiet --locked --inexact --group docs
+	$(BIN)/mypy tools/docs_examples.py tools/docs_site.py
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 .PHONY: docs-serve
