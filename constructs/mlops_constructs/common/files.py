@@ -1,7 +1,8 @@
-"""Files that are whole or not there."""
+"""Files: written whole or not at all, and told apart by their content."""
 
 from __future__ import annotations
 
+import hashlib
 import os
 import tempfile
 from pathlib import Path
@@ -20,3 +21,11 @@ def write_atomically(path: Path, text: str) -> None:
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
+
+
+def source_checksum(path: Path) -> str | None:
+    """The SHA-256 of a source, as locks have it: with LF line ends; None if there is none."""
+    try:
+        return hashlib.sha256(path.read_bytes().replace(b"\r\n", b"\n")).hexdigest()
+    except OSError:
+        return None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import re
@@ -13,6 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Self
 
+from mlops_constructs.common.files import source_checksum
 from mlops_constructs.run.errors import CommandError, did_you_mean
 from mlops_constructs.training.document import Json, Step, find_steps
 
@@ -93,7 +93,7 @@ class UseCase:
         return [
             source
             for source, digest in sources.items()
-            if _sha256(self.folder.parent / source) != digest
+            if source_checksum(self.folder.parent / source) != digest
         ]
 
     def last_run(self) -> Mapping[str, Json] | None:
@@ -181,11 +181,3 @@ def _read(file: Path) -> dict[str, Json]:
     if not isinstance(content, dict):
         raise CommandError(f"{file} should hold a JSON object, not a {type(content).__name__}.")
     return content
-
-
-def _sha256(path: Path) -> str | None:
-    """The checksum as the lock has it: with LF line ends; None if there is no such file."""
-    try:
-        return hashlib.sha256(path.read_bytes().replace(b"\r\n", b"\n")).hexdigest()
-    except OSError:
-        return None

@@ -6,7 +6,6 @@ shaped the definition, so that a stale one is refused here without importing the
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Self
 
 from mlops_constructs.common.errors import Problems
+from mlops_constructs.common.files import source_checksum
 from mlops_constructs.training.checks import check_document
 from mlops_constructs.training.document import Json, Step, find_steps
 from mlops_constructs.training.parameters import Parameter, find_parameters
@@ -142,7 +142,7 @@ def _check_schema(problems: Problems, folder: Path, lock: Mapping[str, Json]) ->
 def _check_drift(problems: Problems, folder: Path, lock: Mapping[str, Json]) -> None:
     mend = f"Compile it again and commit both files: {_COMPILER} {folder.name}"
     problems.check(
-        lock.get("definition_sha256") == _sha256(folder / DEFINITION),
+        lock.get("definition_sha256") == source_checksum(folder / DEFINITION),
         DEFINITION,
         got="another file than the one that the lock describes",
         allowed="the file as it was compiled",
@@ -151,7 +151,7 @@ def _check_drift(problems: Problems, folder: Path, lock: Mapping[str, Json]) -> 
     stale = [
         source
         for source, digest in lock["sources"].items()
-        if _sha256(folder.parent / source) != digest
+        if source_checksum(folder.parent / source) != digest
     ]
     problems.check(
         not stale,
@@ -160,11 +160,3 @@ def _check_drift(problems: Problems, folder: Path, lock: Mapping[str, Json]) -> 
         allowed="a definition compiled from the sources beside it",
         instead=mend,
     )
-
-
-def _sha256(path: Path) -> str | None:
-    """The checksum as the lock has it: with LF line ends; None if there is no such file."""
-    try:
-        return hashlib.sha256(path.read_bytes().replace(b"\r\n", b"\n")).hexdigest()
-    except OSError:
-        return None

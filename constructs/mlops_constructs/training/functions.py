@@ -24,6 +24,7 @@ from constructs import Construct
 from mlops_constructs.common.encryption import allow_logs
 from mlops_constructs.common.errors import Problems
 from mlops_constructs.common.findings import acknowledge, acknowledge_wildcards, in_packs
+from mlops_constructs.common.lambdas import OLDER_RUNTIME, python_runtime
 from mlops_constructs.common.roles import service_role
 
 #: Pipelines gives a Lambda step ten minutes (SageMaker developer guide, "Lambda step").
@@ -109,7 +110,7 @@ class PipelineFunction(Construct):
                 ignore_mode=IgnoreMode.GIT,
             ),
             handler=f"{file.stem}.handler",
-            runtime=aws_lambda.Runtime.PYTHON_3_13,
+            runtime=python_runtime(),
             timeout=timeout,
             memory_size=256,
             log_group=self.log_group,
@@ -140,7 +141,6 @@ def _acknowledge(function: aws_lambda.Function) -> None:
             **in_packs(
                 "LambdaInsideVPC", "It calls AWS APIs with what the step passes, and reads no data."
             ),
-            "AwsSolutions-L1": "New runtimes reach GovCloud and China months later, and a stack "
-            "that fits any region cannot ask for the newest.",
+            **OLDER_RUNTIME,
         },
     )

@@ -31,6 +31,7 @@ from constructs import Construct
 from mlops_constructs.common.encryption import allow_logs
 from mlops_constructs.common.findings import acknowledge, acknowledge_wildcards, in_packs
 from mlops_constructs.common.grants import allow_objects
+from mlops_constructs.common.lambdas import OLDER_RUNTIME, python_runtime
 from mlops_constructs.common.roles import service_role
 from mlops_constructs.training.binding import Binding
 from mlops_constructs.training.definition_function.binding import to_text
@@ -115,7 +116,7 @@ class StoredDefinition(Construct):
                 ignore_mode=IgnoreMode.GIT,
             ),
             handler=f"{_CODE}.index.handler",
-            runtime=aws_lambda.Runtime.PYTHON_3_13,
+            runtime=python_runtime(),
             timeout=Duration.minutes(2),
             memory_size=512,
             retry_attempts=0,
@@ -172,7 +173,6 @@ def _acknowledge_function(function: aws_lambda.Function) -> None:
             **in_packs(
                 "LambdaInsideVPC", "It calls S3 with a definition, and reads no other data."
             ),
-            "AwsSolutions-L1": "New runtimes reach GovCloud and China months later, and a stack "
-            "that fits any region cannot ask for the newest.",
+            **OLDER_RUNTIME,
         },
     )
