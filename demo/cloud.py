@@ -57,12 +57,16 @@ class Cloud:
 
 @contextmanager
 def local_cloud(work: Path, *, keep: bool) -> Iterator[Cloud]:
-    """Start a fresh local cloud; stop it afterwards unless it is to be kept."""
+    """Start a fresh local cloud; stop it afterwards unless it is to be kept.
+
+    Schedules are held: at the full hour a monitor would run by itself, and at 19:00 UTC the
+    development environment takes its endpoint away, while the demo speaks to it.
+    """
     if not _LOCALCLOUD.exists():
         raise DemoError("The command localcloud is not there. Run `make setup`.")
     environment = os.environ | {"LOCALCLOUD_HOME": str(work)}
     started = subprocess.run(
-        [_LOCALCLOUD, "up", "--name", INSTANCE, "--json"],
+        [_LOCALCLOUD, "up", "--name", INSTANCE, "--hold-schedules", "--json"],
         env=environment,
         capture_output=True,
         text=True,

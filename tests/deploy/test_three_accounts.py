@@ -38,7 +38,11 @@ _CDK = ROOT / "node_modules" / ".bin" / "cdk"
 def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     home = os.environ | {"LOCALCLOUD_HOME": str(tmp_path_factory.mktemp("cloud"))}
     up = subprocess.run(
-        [_LOCALCLOUD, "up", "--json"], env=home, stdout=subprocess.PIPE, text=True, check=True
+        [_LOCALCLOUD, "up", "--hold-schedules", "--json"],
+        env=home,
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
     )
     try:
         yield json.loads(up.stdout)["environment"]

@@ -1,8 +1,13 @@
 from __future__ import annotations
 
+from importlib import import_module
 from importlib.metadata import version
+from pathlib import Path
+
+import pytest
 
 from localcloud import emulator
+from localcloud.settings import Settings
 from tests.localcloud.support import Cloud
 
 
@@ -15,8 +20,6 @@ def test_ministack_still_has_the_private_names_that_we_use() -> None:
 
 
 def test_only_one_module_imports_ministack() -> None:
-    from pathlib import Path
-
     sources = Path(emulator.__file__).parent.rglob("*.py")
     users = [
         p.name
@@ -47,3 +50,21 @@ def test_clients_inside_the_process_reach_sagemaker_over_its_http_face(cloud: Cl
     assert described["ModelPackageGroupArn"] == (
         f"arn:aws:sagemaker:us-east-1:{cloud.scope.account}:model-package-group/group"
     )
+
+
+def test_held_schedules_have_no_timers(monkeypatch: pytest.MonkeyPatch) -> None:
+    rules = import_module("ministack.services.eventbridge")
+    schedules = import_module("ministack.services.scheduler")
+    timers = ((rules, "_scheduler_thread"), (schedules, "_ticker_thread"))
+    for engine, thread in timers:
+        monkeypatch.setattr(engine, thread, None)
+        monkeypatch.setattr(engine, "start_scheduler", engine.start_scheduler)
+    emulator.hold_schedules()
+    for engine, thread in timers:
+        engine.start_scheduler()
+        assert getattr(engine, thread) is None
+
+
+def test_the_server_process_learns_that_schedules_are_held(tmp_path: Path) -> None:
+    given = Settings(port=4566, work_dir=tmp_path, schedules=False)
+    assert Settings.from_environment(given.process_environment()) == given

@@ -52,6 +52,7 @@ def _up(options: argparse.Namespace) -> int:
         region=options.region,
         time_scale=options.time_scale,
         state_dir=Path(options.state).resolve() if options.state else None,
+        schedules=not options.hold_schedules,
         repositories=dict(_repository(given) for given in options.repository),
     )
     facts = instance.up(settings, options.port)
@@ -173,6 +174,11 @@ def _parser() -> argparse.ArgumentParser:
         default=DEFAULT_TIME_SCALE,
         metavar="F",
         help="how long AWS's waits take here, 1 being real time (default: %(default)s)",
+    )
+    up.add_argument(
+        "--hold-schedules",
+        action="store_true",
+        help="start nothing by the clock: EventBridge's schedules and scheduled rules wait",
     )
     up.add_argument(
         "--repository",

@@ -31,6 +31,7 @@ from ministack.services import (
     cloudwatch as _cloudwatch,
     eventbridge as _eventbridge,
     lambda_svc as _lambda,
+    scheduler as _scheduler,
     stepfunctions as _stepfunctions,
 )
 from ministack.services.cloudformation import (
@@ -58,6 +59,8 @@ PRIVATE_NAMES = (
     "ministack.services.cloudwatch._stat_value",
     "ministack.services.eventbridge._cron_next_fire",
     "ministack.services.eventbridge._parse_cron_fields",
+    "ministack.services.eventbridge.start_scheduler",
+    "ministack.services.scheduler.start_scheduler",
     "ministack.services.athena._executions",
     "ministack.services.athena._table_relation",
     "ministack.services.athena._empty_relation",
@@ -357,6 +360,12 @@ def add_event_target(handler: TargetHandler) -> None:
             original(target, event, rule, view)
 
     _eventbridge._invoke_target = invoke
+
+
+def hold_schedules() -> None:
+    """Let nothing happen by the clock: the engine's timers are not started."""
+    _eventbridge.start_scheduler = lambda: None
+    _scheduler.start_scheduler = lambda: None
 
 
 def fire_target(target: Json) -> None:

@@ -59,6 +59,8 @@ class LocalCloud:
         emulator.extend_cloudformation()
         emulator.extend_athena()
         emulator.extend_lambda()
+        if not settings.schedules:
+            emulator.hold_schedules()
         cloudformation.register(self.sagemaker)
         integrations.register(self.sagemaker)
         emulator.add_service("sagemaker", self._answer_in_process)

@@ -35,6 +35,8 @@ class Settings:
         time_scale: How long the waits of the service take here, as a fraction of what they take in
             AWS: the time to create an endpoint, the bake time of a deployment. 1 is real time.
         state_dir: Where state is kept over a restart; ``None`` to forget it.
+        schedules: Whether schedules and scheduled rules of EventBridge start what they name when it
+            is due by this machine's clock.
         repositories: Checkouts in place of what connections reach, by ``owner/name``.
         log_dir: Where the log of each job is written as a file too; ``None`` for nowhere.
     """
@@ -45,6 +47,7 @@ class Settings:
     region: str = DEFAULT_REGION
     time_scale: float = DEFAULT_TIME_SCALE
     state_dir: Path | None = None
+    schedules: bool = True
     repositories: Mapping[str, Path] = field(default_factory=dict)
     log_dir: Path | None = None
 
@@ -83,6 +86,7 @@ class Settings:
             "S3_PERSIST": "0",
             f"{_PREFIX}WORK_DIR": str(self.work_dir),
             f"{_PREFIX}TIME_SCALE": str(self.time_scale),
+            f"{_PREFIX}SCHEDULES": str(int(self.schedules)),
             f"{_PREFIX}REPOSITORIES": json.dumps(
                 {name: str(path) for name, path in self.repositories.items()}
             ),
@@ -108,6 +112,7 @@ class Settings:
             region=environment["MINISTACK_REGION"],
             time_scale=float(environment[f"{_PREFIX}TIME_SCALE"]),
             state_dir=Path(state_dir) if state_dir else None,
+            schedules=environment.get(f"{_PREFIX}SCHEDULES", "1") == "1",
             repositories={
                 name: Path(path)
                 for name, path in json.loads(
