@@ -21,7 +21,7 @@ from botocore.exceptions import ClientError
 from demo.cloud import Cloud
 from demo.console import detail
 from demo.errors import DemoError
-from demo.story import DATA, upload_data
+from demo.story import DATA, stay_within_an_hour, upload_data
 
 Person = dict[str, str]
 #: The folders of the monitors' reports below a run's.
@@ -36,7 +36,6 @@ _LABELS_LATER = timedelta(hours=24)
 _TRUTH, _CAPTURE = "ground-truth", "capture"
 _TIMEOUT = 120
 _FEW = 200
-_LAST_MINUTE = 59
 
 
 @dataclass(frozen=True)
@@ -144,9 +143,7 @@ def send(cloud: Cloud, outputs: dict[str, str], shift: Shift, *, count: int) -> 
     What was asked before is forgotten, and nothing is sent in the last minute of an hour: monitors
     look at whole hours.
     """
-    now = datetime.now(UTC)
-    if now.minute == _LAST_MINUTE:
-        time.sleep(61 - now.second)
+    stay_within_an_hour()
     bucket, chance = outputs["ArtifactsBucketName"], random.Random(2)  # noqa: S311 (no secret)
     for prefix in (f"{_CAPTURE}/", f"{_TRUTH}/"):
         _empty(cloud, bucket, prefix)

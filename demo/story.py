@@ -21,6 +21,7 @@ from demo.roc import draw_roc
 DATA = ROOT / "pipeline_code" / "census_income" / "data" / "adult.csv.gz"
 _PREDICTIONS = 200
 _SHOWN = 5
+_LAST_MINUTE = 59
 
 
 def upload_data(cloud: Cloud, outputs: dict[str, str]) -> str:
@@ -142,6 +143,7 @@ def approve(cloud: Cloud, outputs: dict[str, str], package: str) -> None:
 
 def predict(cloud: Cloud, outputs: dict[str, str]) -> None:
     """Send rows of the test split to the endpoint and show the answers."""
+    stay_within_an_hour()
     runtime = cloud.client("sagemaker-runtime")
     latencies: list[float] = []
     shown: list[tuple[str, ...]] = []
@@ -178,11 +180,12 @@ def predict(cloud: Cloud, outputs: dict[str, str]) -> None:
 def look_for_drift(cloud: Cloud, outputs: dict[str, str]) -> None:
     """Run the deployed monitor over what the endpoint was just asked, and show what it found."""
     sagemaker, cloudwatch = cloud.client("sagemaker"), cloud.client("cloudwatch")
-    now = datetime.now(UTC).replace(microsecond=0)
+    now = datetime.now(UTC)
+    asked = _hour_of_captures(cloud, outputs)
     execution = sagemaker.start_pipeline_execution(
         PipelineName=outputs["MonitorPipelineName"],
         PipelineParameters=[
-            {"Name": "ScheduledTime", "Value": f"{now + timedelta(hours=1):%Y-%m-%dT%H:%M:%SZ}"}
+            {"Name": "ScheduledTime", "Value": f"{asked + timedelta(hours=1):%Y-%m-%dT%H:%M:%SZ}"}
         ],
     )["PipelineExecutionArn"]
 
@@ -210,6 +213,32 @@ def look_for_drift(cloud: Cloud, outputs: dict[str, str]) -> None:
         if not found:
             raise DemoError(f"The monitor published no metric {metric}.", cloud.log)
         detail(f"{metric:<11} {found[0]['Maximum']:.0f}")
+
+
+def stay_within_an_hour() -> None:
+    """Wait for the next hour if this one is in its last minute: monitors look at whole hours."""
+    now = datetime.now(UTC)
+    if now.minute == _LAST_MINUTE:
+        time.sleep(61 - now.second)
+
+
+def _hour_of_captures(cloud: Cloud, outputs: dict[str, str]) -> datetime:
+    """The beginning of the hour that the newest captured requests are of."""
+    pages = (
+        cloud.client("s3")
+        .get_paginator("list_objects_v2")
+        .paginate(Bucket=outputs["ArtifactsBucketName"], Prefix="capture/")
+    )
+    hours: list[str] = []
+
+    def captured() -> str | None:
+        hours[:] = [
+            "/".join(e["Key"].split("/")[-5:-1]) for p in pages for e in p.get("Contents", [])
+        ]
+        return max(hours, default=None)
+
+    _wait_for("captured requests", captured, timeout=120, log=cloud.log)
+    return datetime.strptime(max(hours), "%Y/%m/%d/%H").replace(tzinfo=UTC)
 
 
 def _test_rows() -> Iterator[tuple[dict[str, str], str]]:

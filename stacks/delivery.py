@@ -25,7 +25,7 @@ from collections.abc import Sequence
 os.environ.setdefault("JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION", "20")
 
 import aws_cdk as cdk
-from aws_cdk import Aws, aws_iam as iam
+from aws_cdk import Duration, aws_iam as iam
 
 from mlops_constructs import (
     ConnectionSource,
@@ -39,6 +39,7 @@ from mlops_constructs import (
 )
 from mlops_constructs.common.errors import Problems
 from mlops_constructs.common.findings import acknowledge_wildcards
+from mlops_constructs.common.pseudo import ACCOUNT_ID, PARTITION
 from mlops_constructs.delivery.github import ISSUER
 from stacks.base import PlatformStack, Setting
 from stacks.environments import Environment, choose
@@ -46,6 +47,10 @@ from stacks.platform import new_app
 from stacks.use_case import CENSUS_INCOME
 
 PIPELINE_NAME = CENSUS_INCOME.name
+
+# As long as the job may take, and as the workflow asks for: an endpoint that shifts its traffic step
+# by step, and is rolled back, takes longer than an hour.
+_SESSION = Duration.hours(3)
 
 
 class DeliveryStack(PlatformStack):
@@ -70,6 +75,7 @@ class DeliveryStack(PlatformStack):
             repository=repository,
             trust=GitHubEnvironment(setting.environment.name),
             role_name=self.resource_name("deploy"),
+            session=_SESSION,
             provider=None if make_provider else self._existing_provider(),
         )
         _allow_verification(self, self.deployer.role)
@@ -79,7 +85,7 @@ class DeliveryStack(PlatformStack):
         return iam.OidcProviderNative.from_oidc_provider_arn(
             self,
             "Provider",
-            f"arn:{Aws.PARTITION}:iam::{Aws.ACCOUNT_ID}:oidc-provider/{ISSUER}",
+            f"arn:{PARTITION}:iam::{ACCOUNT_ID}:oidc-provider/{ISSUER}",
         )
 
 

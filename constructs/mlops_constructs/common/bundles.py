@@ -12,11 +12,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from aws_cdk import Aws, FileAssetPackaging, Stack, Stage, aws_iam as iam
+from aws_cdk import FileAssetPackaging, Stack, Stage, aws_iam as iam
 from constructs import Construct
 
 from mlops_constructs.common.archives import pack
 from mlops_constructs.common.errors import Problems
+from mlops_constructs.common.pseudo import PARTITION
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +60,7 @@ class CodeBundle:
 
     @property
     def _bucket_arn(self) -> str:
-        return f"arn:{Aws.PARTITION}:s3:::{self.s3_bucket_name}"
+        return f"arn:{PARTITION}:s3:::{self.s3_bucket_name}"
 
 
 def code_bundle(scope: Construct, construct_id: str, files: Mapping[str, Path]) -> CodeBundle:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 
 import jsii
@@ -43,7 +44,15 @@ def acknowledge_wildcards(grantee: iam.IGrantable, arns: Sequence[str], reason: 
     """
     wild = [arn for arn in arns if "*" in arn]
     if wild and isinstance(grantee, Construct):
-        grantee.node.add_validation(_AcknowledgeWildcards(grantee, wild, reason))
+        stack = Stack.of(grantee)
+        if stack not in _WAITING:
+            _WAITING[stack] = {}
+            stack.node.add_validation(_AcknowledgeWildcards(stack))
+        _WAITING[stack].setdefault(grantee, {}).update(dict.fromkeys(wild, reason))
+
+
+#: Reasons by ARN, by grantee, by stack: each stack has one validation, for all its grantees.
+_WAITING: dict[Stack, dict[Construct, dict[str, str]]] = {}
 
 
 @jsii.implements(IValidation)
@@ -54,21 +63,21 @@ class _AcknowledgeWildcards:
     import, which exists only after CDK has prepared the app; validations run right after that.
     """
 
-    def __init__(self, grantee: Construct, arns: Sequence[str], reason: str) -> None:
-        self._grantee = grantee
-        self._arns = arns
-        self._reason = reason
+    def __init__(self, stack: Stack) -> None:
+        self._stack = stack
 
     def validate(self) -> list[str]:
         """Acknowledge; there is nothing to refuse."""
-        stack = Stack.of(self._grantee)
-        acknowledge(
-            self._grantee,
-            {
-                f"AwsSolutions-IAM5[Resource::{_flat(stack.resolve(arn))}]": self._reason
-                for arn in self._arns
-            },
-        )
+        waiting = _WAITING[self._stack]
+        found = self._stack.resolve([list(reasons) for reasons in waiting.values()])
+        for (grantee, reasons), arns in zip(waiting.items(), found, strict=True):
+            acknowledge(
+                grantee,
+                {
+                    f"AwsSolutions-IAM5[Resource::{_flat(arn)}]": reason
+                    for arn, reason in zip(arns, reasons.values(), strict=True)
+                },
+            )
         return []
 
 
@@ -83,4 +92,6 @@ def _flat(value: object) -> str:
             return _flat(inner)
         case {"Ref": name}:
             return f"<{name}>"
-    return str(value).replace("${", "<").replace("}", ">")
+        case str(text):
+            return text.replace("${", "<").replace("}", ">")
+    return json.dumps(value, separators=(",", ":"))

@@ -13,10 +13,11 @@ from functools import cache
 from importlib import resources
 from typing import TypedDict
 
-from aws_cdk import Aws, CfnMapping, Stack
+from aws_cdk import CfnMapping, Stack
 from constructs import Construct
 
 from mlops_constructs.common.errors import Problems
+from mlops_constructs.common.pseudo import PARTITION, REGION, URL_SUFFIX
 from mlops_constructs.common.tokens import is_token
 
 
@@ -91,15 +92,15 @@ def framework_image(
     tag = f":{image['tag']}" if image["tag"] else ""
     repository = image["repository"]
     return FrameworkImage(
-        uri=f"{account}.dkr.ecr.{region}.{Aws.URL_SUFFIX}/{repository}{tag}",
-        repository_arn=f"arn:{Aws.PARTITION}:ecr:{region}:{account}:repository/{repository}",
+        uri=f"{account}.dkr.ecr.{region}.{URL_SUFFIX}/{repository}{tag}",
+        repository_arn=f"arn:{PARTITION}:ecr:{region}:{account}:repository/{repository}",
     )
 
 
 def _account(scope: Construct, problems: Problems, framework: str, family: str, region: str) -> str:
     accounts = _table()["accounts"][family]
     if is_token(region):
-        return _mapping(Stack.of(scope), family, accounts).find_in_map(Aws.REGION, "Account")
+        return _mapping(Stack.of(scope), family, accounts).find_in_map(REGION, "Account")
     problems.check(
         region in accounts,
         "region",

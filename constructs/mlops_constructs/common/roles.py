@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from aws_cdk import Aws, CfnResource, aws_iam as iam
+from aws_cdk import CfnResource, aws_iam as iam
 from constructs import Construct
 
 from mlops_constructs.common.findings import acknowledge, in_packs
+from mlops_constructs.common.pseudo import ACCOUNT_ID, PARTITION, REGION
 
 _VPC_ACTIONS = (
     "ec2:CreateNetworkInterface",
@@ -100,7 +101,7 @@ def allow_job_logs(role: iam.Role, *groups: str) -> None:
         groups: Names below ``/aws/sagemaker/``, such as ``ProcessingJobs`` or ``Endpoints/name``.
     """
     arns = [
-        f"arn:{Aws.PARTITION}:logs:{Aws.REGION}:{Aws.ACCOUNT_ID}:log-group:/aws/sagemaker/{group}"
+        f"arn:{PARTITION}:logs:{REGION}:{ACCOUNT_ID}:log-group:/aws/sagemaker/{group}"
         for group in groups
     ]
     role.add_to_policy(

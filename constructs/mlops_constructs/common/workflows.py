@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from aws_cdk import (
-    Aws,
     RemovalPolicy,
     Stack,
     aws_iam as iam,
@@ -17,6 +16,7 @@ from aws_cdk import (
 )
 from constructs import Construct
 
+from mlops_constructs.common import pseudo
 from mlops_constructs.common.encryption import allow_logs
 from mlops_constructs.common.findings import acknowledge
 from mlops_constructs.common.roles import service_role
@@ -79,7 +79,7 @@ def workflow(
         construct_id,
         definition_body=sfn.DefinitionBody.from_string(
             Stack.of(scope).to_json_string(
-                json.loads(json.dumps(definition).replace(PARTITION, Aws.PARTITION))
+                json.loads(json.dumps(definition).replace(PARTITION, pseudo.PARTITION))
             )
         ),
         role=role,

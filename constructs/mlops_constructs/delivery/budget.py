@@ -15,10 +15,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from aws_cdk import Aws, Stack, aws_budgets as budgets, aws_iam as iam, aws_sns as sns
+from aws_cdk import Stack, aws_budgets as budgets, aws_iam as iam, aws_sns as sns
 from constructs import Construct
 
 from mlops_constructs.common.errors import Problems
+from mlops_constructs.common.pseudo import ACCOUNT_ID
 from mlops_constructs.common.tokens import is_token
 
 
@@ -29,7 +30,7 @@ def allow_budgets(topic: sns.Topic) -> None:
             actions=["sns:Publish"],
             principals=[iam.ServicePrincipal("budgets.amazonaws.com")],
             resources=[topic.topic_arn],
-            conditions={"StringEquals": {"aws:SourceAccount": Aws.ACCOUNT_ID}},
+            conditions={"StringEquals": {"aws:SourceAccount": ACCOUNT_ID}},
         )
     )
 

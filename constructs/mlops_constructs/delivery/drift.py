@@ -16,7 +16,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from aws_cdk import (
-    Aws,
     Stack,
     aws_events as events,
     aws_events_targets as targets,
@@ -28,6 +27,7 @@ from constructs import Construct
 
 from mlops_constructs.common.errors import Problems
 from mlops_constructs.common.findings import acknowledge, acknowledge_wildcards
+from mlops_constructs.common.pseudo import PARTITION
 from mlops_constructs.common.roles import service_role
 from mlops_constructs.common.tokens import is_literal
 
@@ -73,7 +73,7 @@ class DriftWatch(Construct):
             for name in names
         ]
         self.role = self._make_role(arns)
-        look = f"arn:{Aws.PARTITION}:scheduler:::aws-sdk:cloudformation:detectStackDrift"
+        look = f"arn:{PARTITION}:scheduler:::aws-sdk:cloudformation:detectStackDrift"
         for index, name in enumerate(names):
             minute, later = index * _MINUTES_APART % 60, index * _MINUTES_APART // 60
             schedule = scheduler.CfnSchedule(

@@ -23,7 +23,6 @@ import re
 from typing import Any, Protocol
 
 from aws_cdk import (
-    Aws,
     CfnCondition,
     CfnParameter,
     CfnResource,
@@ -36,6 +35,7 @@ from aws_cdk import (
 from constructs import Construct, Node
 
 from mlops_constructs.common.errors import Problems
+from mlops_constructs.common.pseudo import PARTITION
 from mlops_constructs.common.roles import service_role
 
 #: The parameter's construct id; its logical id begins with the id of the construct.
@@ -187,7 +187,7 @@ class EndpointHours(Construct):
             schedule_expression_timezone=zone,
             flexible_time_window={"mode": "OFF"},
             target={
-                "arn": f"arn:{Aws.PARTITION}:scheduler:::aws-sdk:cloudformation:updateStack",
+                "arn": f"arn:{PARTITION}:scheduler:::aws-sdk:cloudformation:updateStack",
                 "roleArn": self.role.role_arn,
                 "input": Stack.of(self).to_json_string(update),
                 "retryPolicy": {"maximumEventAgeInSeconds": 3600, "maximumRetryAttempts": 20},

@@ -32,7 +32,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from aws_cdk import (
-    Aws,
     Duration,
     RemovalPolicy,
     Stack,
@@ -52,6 +51,7 @@ from mlops_constructs.common.buckets import secure_bucket
 from mlops_constructs.common.encryption import allow_logs, allow_publishers, ensure_key
 from mlops_constructs.common.errors import Problems
 from mlops_constructs.common.findings import acknowledge, acknowledge_wildcards, in_packs
+from mlops_constructs.common.pseudo import REGION
 from mlops_constructs.common.roles import service_role, wait_for_policy
 from mlops_constructs.delivery.stages import (
     ConnectionSource,
@@ -299,7 +299,7 @@ class DeliveryPipeline(Construct):
             f"role_arn = {stage.role_arn(verification_role_name(self._name, stage.name))}",
             "credential_source = EcsContainer",
             f"role_session_name = {self._name}",
-            f"region = {stage.region or Aws.REGION}",
+            f"region = {stage.region or REGION}",
         )
         return [
             'export AWS_CONFIG_FILE="$(mktemp)"',
@@ -465,7 +465,7 @@ class DeliveryPipeline(Construct):
                 targets.SnsTopic(
                     self.topic,
                     message=events.RuleTargetInput.from_text(
-                        f"Delivery failed: {self._name}, run {run}, region {Aws.REGION}. What to "
+                        f"Delivery failed: {self._name}, run {run}, region {REGION}. What to "
                         "read: the log of the failed action, in the pipeline's execution history."
                     ),
                 )

@@ -6,9 +6,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from aws_cdk import Aws
-
 from mlops_constructs.common.errors import Problems
+from mlops_constructs.common.pseudo import ACCOUNT_ID, PARTITION, REGION
 from mlops_constructs.common.tokens import is_literal
 
 # Names of roles and projects are made of the pipeline's and the stage's; a role's name has at
@@ -89,11 +88,11 @@ class DeliveryStage:
 
     def role_arn(self, role_name: str) -> str:
         """ARN of a role in the stage's account."""
-        return f"arn:{Aws.PARTITION}:iam::{self.account or Aws.ACCOUNT_ID}:role/{role_name}"
+        return f"arn:{PARTITION}:iam::{self.account or ACCOUNT_ID}:role/{role_name}"
 
     def bootstrap_role_arns(self, qualifier: str, *names: str) -> list[str]:
         """ARNs of roles that ``cdk bootstrap`` made, such as ``deploy`` and ``lookup``."""
-        account, region = self.account or Aws.ACCOUNT_ID, self.region or Aws.REGION
+        account, region = self.account or ACCOUNT_ID, self.region or REGION
         return [self.role_arn(f"cdk-{qualifier}-{name}-role-{account}-{region}") for name in names]
 
 

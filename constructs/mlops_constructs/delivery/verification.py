@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import re
 
-from aws_cdk import Aws, aws_iam as iam
+from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from mlops_constructs.common.errors import Problems
 from mlops_constructs.common.findings import acknowledge, in_packs
+from mlops_constructs.common.pseudo import PARTITION
 from mlops_constructs.delivery.stages import (
     check_pipeline_name,
     check_stage_name,
@@ -74,7 +75,7 @@ class VerificationRole(Construct):
             assumed_by=iam.AccountPrincipal(pipeline_account).with_conditions(
                 {
                     "ArnEquals": {
-                        "aws:PrincipalArn": f"arn:{Aws.PARTITION}:iam::{pipeline_account}"
+                        "aws:PrincipalArn": f"arn:{PARTITION}:iam::{pipeline_account}"
                         f":role/{verifier}"
                     }
                 }

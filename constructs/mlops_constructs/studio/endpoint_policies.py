@@ -14,8 +14,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
-from aws_cdk import Aws, aws_iam as iam
+from aws_cdk import aws_iam as iam
+
+from mlops_constructs.common.pseudo import PARTITION, REGION
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,12 +66,12 @@ def s3_statements(perimeter: Perimeter) -> list[iam.PolicyStatement]:
     read without a signature: a condition on the caller would break both.
     """
     jumpstart = [
-        f"arn:{Aws.PARTITION}:s3:::jumpstart-cache-prod-{Aws.REGION}",
-        f"arn:{Aws.PARTITION}:s3:::jumpstart-private-cache-prod-{Aws.REGION}",
+        f"arn:{PARTITION}:s3:::jumpstart-cache-prod-{REGION}",
+        f"arn:{PARTITION}:s3:::jumpstart-private-cache-prod-{REGION}",
     ]
     samples = [
-        f"arn:{Aws.PARTITION}:s3:::sagemaker-sample-files",
-        f"arn:{Aws.PARTITION}:s3:::sagemaker-sample-data-{Aws.REGION}",
+        f"arn:{PARTITION}:s3:::sagemaker-sample-files",
+        f"arn:{PARTITION}:s3:::sagemaker-sample-data-{REGION}",
     ]
     buckets = jumpstart + samples
     return [
@@ -76,7 +79,7 @@ def s3_statements(perimeter: Perimeter) -> list[iam.PolicyStatement]:
         _service_principals(),
         _allow(
             ["s3:GetObject"],
-            [f"arn:{Aws.PARTITION}:s3:::prod-{Aws.REGION}-starport-layer-bucket/*"],
+            [f"arn:{PARTITION}:s3:::prod-{REGION}-starport-layer-bucket/*"],
         ),
         _allow(["s3:GetObject"], [f"{bucket}/*" for bucket in buckets]),
         _allow(["s3:ListBucket"], buckets),
@@ -96,11 +99,16 @@ def _service_principals() -> iam.PolicyStatement:
     return _allow(["*"], ["*"], {"Bool": {"aws:PrincipalIsAWSService": "true"}})
 
 
+@cache
+def _anybody() -> iam.AnyPrincipal:
+    return iam.AnyPrincipal()
+
+
 def _allow(
     actions: list[str], resources: list[str], conditions: dict[str, object] | None = None
 ) -> iam.PolicyStatement:
     return iam.PolicyStatement(
-        principals=[iam.AnyPrincipal()],
+        principals=[_anybody()],
         actions=actions,
         resources=resources,
         conditions=conditions,

@@ -16,11 +16,12 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from aws_cdk import Aws, RemovalPolicy, aws_sagemaker as sagemaker
+from aws_cdk import RemovalPolicy, aws_sagemaker as sagemaker
 from constructs import Construct
 
 from mlops_constructs.common.errors import Problems
 from mlops_constructs.common.naming import check_name
+from mlops_constructs.common.pseudo import PARTITION, REGION
 from mlops_constructs.studio.permissions import Permission, sagemaker as arns
 
 _KEYWORD = re.compile(r"[^A-Z]{1,255}")
@@ -90,7 +91,7 @@ class CuratedHub:
 
     def curating(self) -> list[Permission]:
         """Choosing what is in the hub, from the public one and from the organization's models."""
-        public = f"arn:{Aws.PARTITION}:sagemaker:{Aws.REGION}:aws"
+        public = f"arn:{PARTITION}:sagemaker:{REGION}:aws"
         return [
             Permission(
                 actions=[

@@ -10,9 +10,10 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from aws_cdk import Aws, aws_iam as iam
+from aws_cdk import aws_iam as iam
 
 from mlops_constructs.common.findings import acknowledge
+from mlops_constructs.common.pseudo import ACCOUNT_ID, PARTITION, REGION
 from mlops_constructs.common.tokens import is_token
 
 #: An operator of IAM, the condition keys below it, their values.
@@ -57,7 +58,7 @@ def give(role: iam.Role, permissions: Iterable[Permission]) -> None:
             iam.PolicyStatement(
                 actions=list(permission.actions),
                 resources=[
-                    _arn(resource, Aws.PARTITION, Aws.REGION, Aws.ACCOUNT_ID)
+                    _arn(resource, PARTITION, REGION, ACCOUNT_ID)
                     for resource in permission.resources
                 ],
                 conditions=permission.conditions or None,
@@ -72,7 +73,7 @@ def give(role: iam.Role, permissions: Iterable[Permission]) -> None:
 
 def _in_findings(resource: str) -> str:
     arn = _arn(resource, "<AWS::Partition>", "<AWS::Region>", "<AWS::AccountId>")
-    arn = arn.replace(Aws.PARTITION, "<AWS::Partition>").replace(Aws.REGION, "<AWS::Region>")
+    arn = arn.replace(PARTITION, "<AWS::Partition>").replace(REGION, "<AWS::Region>")
     # Policy variables such as ${sagemaker:DomainId} come out like the pseudo parameters.
     return re.sub(r"\$\{([^}]+)\}", r"<\1>", arn)
 

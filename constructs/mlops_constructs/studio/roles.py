@@ -9,10 +9,11 @@ of jobs has no such condition, as one on a key that is not sent would refuse eve
 
 from __future__ import annotations
 
-from aws_cdk import Aws, aws_iam as iam, aws_kms as kms
+from aws_cdk import aws_iam as iam, aws_kms as kms
 from constructs import Construct
 
 from mlops_constructs.common.findings import acknowledge
+from mlops_constructs.common.pseudo import ACCOUNT_ID, PARTITION, REGION
 from mlops_constructs.common.roles import (
     allow_image_pull,
     allow_job_logs,
@@ -67,7 +68,7 @@ def job_role(scope: Construct, key: kms.IKey) -> iam.Role:
     allow_job_logs(role, *_JOB_KINDS)
     for kind in _JOB_KINDS:
         allow_job_metrics(role, f"/aws/sagemaker/{kind}")
-    allow_image_pull(role, _REPOSITORIES.format(partition=Aws.PARTITION, region=Aws.REGION))
+    allow_image_pull(role, _REPOSITORIES.format(partition=PARTITION, region=REGION))
     in_findings = _REPOSITORIES.format(partition="<AWS::Partition>", region="<AWS::Region>")
     acknowledge(
         role,
@@ -84,9 +85,7 @@ def job_role(scope: Construct, key: kms.IKey) -> iam.Role:
 
 def _studio_role(scope: Construct, construct_id: str, description: str) -> iam.Role:
     of_this_account = {
-        "ArnLike": {
-            "aws:SourceArn": f"arn:{Aws.PARTITION}:sagemaker:{Aws.REGION}:{Aws.ACCOUNT_ID}:*"
-        }
+        "ArnLike": {"aws:SourceArn": f"arn:{PARTITION}:sagemaker:{REGION}:{ACCOUNT_ID}:*"}
     }
     role = sagemaker_role(scope, construct_id, description=description, conditions=of_this_account)
     policy = role.assume_role_policy

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from aws_cdk import (
-    Aws,
     CfnMapping,
     Duration,
     Stack,
@@ -24,6 +23,7 @@ from constructs import Construct
 
 from mlops_constructs.common.encryption import allow_publishers
 from mlops_constructs.common.errors import Problems
+from mlops_constructs.common.pseudo import PARTITION
 from mlops_constructs.training.alarms import check_alarms, make_alarms
 from mlops_constructs.training.costs import cost_of_runs
 from mlops_constructs.training.definition import PipelineDefinition
@@ -378,5 +378,5 @@ class WatchedPipeline(Construct):
                 mapping={partition: {"host": host} for partition, host in _CONSOLES.items()},
             )
         )
-        host = hosts.find_in_map(Aws.PARTITION, "host")
+        host = hosts.find_in_map(PARTITION, "host")
         return f"https://{stack.region}.{host}/sagemaker/home?region={stack.region}"
