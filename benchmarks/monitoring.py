@@ -61,6 +61,7 @@ def measure(work: Path, *, rounds: int) -> dict[str, Any]:
         {
             "ours": ours("capture", paths["capture"]),
             "pyarrow.json": partial(_measured, _CONTAINERS, "bare-json", paths["capture"], ""),
+            "needed fields": partial(_measured, _CONTAINERS, "bare-fields", paths["capture"]),
             "and csv": partial(_measured, _CONTAINERS, "bare-json", paths["capture"], names),
         },
         rounds=rounds,
@@ -85,6 +86,7 @@ def measure(work: Path, *, rounds: int) -> dict[str, Any]:
         }},
         "to bare loop": reading.compare("ours", "bare loop"),
         "to pyarrow.json": capturing.compare("ours", "pyarrow.json"),
+        "to pyarrow.json of needed fields": capturing.compare("ours", "needed fields"),
         "to pyarrow.json and csv": capturing.compare("ours", "and csv"),
         "to nannyml": rivals.compare("ours", "nannyml"),
         "to evidently": rivals.compare("ours", "evidently"),

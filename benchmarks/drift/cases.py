@@ -10,6 +10,8 @@ Populations of 20 features:
   heavy-tailed and without ties
 - ``gaussian``: independent, standard normal
 - ``correlated``: standard normal, every pair correlated at 0.2
+- ``awkward``: what tests are wrong on: tails without a mean, zeros and ties, rare flags, copies of
+  columns, hundreds of rare categories, values that are mostly missing or hardly ever
 """
 
 from __future__ import annotations
@@ -29,7 +31,13 @@ REFERENCE_ROWS = 100_000
 PER_REFERENCE = 40
 FEATURES = 20
 _SHARED = 0.2
+_RARE_NAMES = 900
 
+#: Cases in which the population is what it was: what is reported is a false alarm.
+UNCHANGED = {
+    "clean": "",
+    "repeated": ", each row four times over",
+}
 #: What happens to a sample, by population; a shift is in standard deviations of the column.
 CASES: dict[str, dict[str, str]] = {
     "census": {
@@ -52,6 +60,7 @@ CASES: dict[str, dict[str, str]] = {
         "unit": "one feature times 1000 in 2 % of rows",
         "shuffled": "one feature shuffled: its correlations of 0.2 vanish",
     },
+    "awkward": {},
 }
 
 
@@ -81,10 +90,10 @@ class Data:
         )
 
 
-def reference_of(population: str, number: int) -> Data:
+def reference_of(population: str, number: int, rows: int = REFERENCE_ROWS) -> Data:
     """The reference that resample ``number`` is compared with: a new one every so often."""
     generator = np.random.default_rng([20240229, 1, number // PER_REFERENCE])
-    return draw(population, REFERENCE_ROWS, generator)
+    return draw(population, rows, generator)
 
 
 def sample_of(population: str, case: str, rows: int, number: int) -> Data:
@@ -103,6 +112,8 @@ def draw(population: str, rows: int, generator: np.random.Generator) -> Data:
         census = _census()
         data = census.take(generator.integers(0, len(census.label), rows))
         return replace(data, numbers=data.numbers | _noisy(census, rows, generator))
+    if population == "awkward":
+        return _awkward(rows, generator)
     own = generator.standard_normal((FEATURES, rows))
     if population == "correlated":
         shared = np.sqrt(_SHARED) * generator.standard_normal(rows)
@@ -112,6 +123,8 @@ def draw(population: str, rows: int, generator: np.random.Generator) -> Data:
 
 def changed(population: str, case: str, rows: int, generator: np.random.Generator) -> Data:
     """Rows of a population to which something happened."""
+    if case == "repeated":
+        return draw(population, rows // 4, generator).take(np.repeat(np.arange(rows // 4), 4))
     data = draw(population, rows, generator)
     if case == "clean":
         return data
@@ -162,6 +175,44 @@ def _noisy(census: Data, rows: int, generator: np.random.Generator) -> dict[str,
         + generator.standard_normal(rows)
         for place, (name, values) in enumerate(census.numbers.items())
     }
+
+
+def _awkward(rows: int, generator: np.random.Generator) -> Data:
+    chance = generator.random((8, rows))
+    normal = generator.standard_normal((4, rows))
+    cauchy, skewed = generator.standard_cauchy(rows), np.exp(3 * normal[0])
+    numbers = {
+        "cauchy": cauchy,
+        "copy_of_cauchy": cauchy,
+        "log_normal": skewed,
+        "nearly_log_normal": skewed * (1 + 0.001 * normal[1]),
+        "pareto": generator.pareto(0.8, rows),
+        "count": generator.poisson(0.3, rows).astype(float),
+        "rating": np.searchsorted([0.6, 0.85, 0.95, 0.99], chance[0]) + 1.0,
+        "flag": (chance[1] < 0.1).astype(float),
+        "rare_flag": (chance[2] < 0.002).astype(float),
+        "mostly_zero": np.where(chance[3] < 0.95, 0.0, generator.gamma(0.5, 100.0, rows)),
+        "price": np.round(np.exp(normal[2])) + 0.99,
+        "often_missing": np.where(chance[4] < 0.4, np.nan, normal[3]),
+        "hardly_missing": np.where(chance[5] < 0.0005, np.nan, generator.gamma(2.0, 1.0, rows)),
+        "constant": np.full(rows, 7.0),
+    }
+    frequent = np.arange(1, _RARE_NAMES + 1) ** -1.5
+    equal = generator.integers(0, 50, rows)
+    codes = {
+        "rare_names": np.searchsorted(
+            np.cumsum(frequent / frequent.sum())[:-1], generator.random(rows)
+        ),
+        "equal": equal,
+        "tens_of_equal": equal // 10,
+        "very_equal": generator.integers(0, 200, rows),
+        "hardly_no": (chance[6] < 0.003).astype(int),
+        "hardly_given": np.where(chance[7] < 0.98, -1, generator.integers(0, 3, rows)),
+    }
+    sizes = {"rare_names": _RARE_NAMES, "equal": 50, "tens_of_equal": 5, "very_equal": 200}
+    sizes |= {"hardly_no": 2, "hardly_given": 3}
+    names = {name: [f"{name}-{place}" for place in range(size)] for name, size in sizes.items()}
+    return Data(numbers, codes, names)
 
 
 @cache

@@ -1,7 +1,7 @@
 """Some resamples through our analysis, in the environment that stands in for AWS's containers.
 
-``python -m benchmarks.drift.ours POPULATION CASE ROWS FIRST COUNT`` prints one JSON line a
-resample: what was reported at either family-wise rate.
+``python -m benchmarks.drift.ours POPULATION CASE ROWS FIRST COUNT REFERENCE_ROWS`` prints one JSON
+line a resample: what was reported at either family-wise rate.
 
 Up to a few thousand rows each sample is drawn, read as a table and compared with a reference; every
 40 resamples there is a new reference. A million rows are drawn from a population of 200,000 fixed
@@ -46,16 +46,35 @@ from analysis.sketch import Column, Numbers, Sample  # type: ignore[import-not-f
 RATES = (0.05, 0.01)
 _LARGE = 100_000
 _POPULATION = 200_000
+#: Where the bins of no number are: of one sign and of the other.
+_NAN = np.r_[0x7F81:0x8000, 0xFF81:0x10000]
 _SETTINGS = {rate: Settings(false_alarm_rate=rate) for rate in RATES}
 
 
-def main(population: str, case: str, rows: int, first: int, count: int) -> None:
-    resamples = _large if rows >= _LARGE else _small
-    for number, reference, current in resamples(population, case, rows, first, count):
-        print(json.dumps({"number": number, "reported": _reported(reference, current)}), flush=True)
+def main(
+    population: str, case: str, rows: int, first: int, count: int, *, reference_rows: int
+) -> None:
+    for number, reference, current in resamples(
+        population, case, rows, first, count, reference_rows=reference_rows
+    ):
+        print(json.dumps({"number": number, "reported": reported(reference, current)}), flush=True)
 
 
-def _reported(reference: Profile, current: Profile) -> dict[str, list[str]]:
+def resamples(
+    population: str,
+    case: str,
+    rows: int,
+    first: int,
+    count: int,
+    *,
+    reference_rows: int = REFERENCE_ROWS,
+) -> Iterator[tuple[int, Profile, Profile]]:
+    """The number, the reference and the sample of each."""
+    made = _large if rows >= _LARGE else _small
+    return made(population, case, rows, range(first, first + count), reference_rows)
+
+
+def reported(reference: Profile, current: Profile) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for rate in RATES:  # from the larger to the smaller: what is not seen there is not seen here
         if found and not found[str(RATES[0])]:
@@ -69,13 +88,13 @@ def _reported(reference: Profile, current: Profile) -> dict[str, list[str]]:
 
 
 def _small(
-    population: str, case: str, rows: int, first: int, count: int
+    population: str, case: str, rows: int, numbers: range, reference_rows: int
 ) -> Iterator[tuple[int, Profile, Profile]]:
     reference, made = None, -1
-    for number in range(first, first + count):
+    for number in numbers:
         if number // PER_REFERENCE != made:
             made = number // PER_REFERENCE
-            reference = _read(reference_of(population, number), None)
+            reference = _read(reference_of(population, number, reference_rows), None)
         yield number, reference, _read(sample_of(population, case, rows, number), reference)
 
 
@@ -103,7 +122,7 @@ class _Counted:
         table = _table(data).combine_chunks()
         columns = [column.chunk(0) for column in table.columns]
         self._batch = Batch(len(self), dict(zip(table.column_names, columns, strict=True)))
-        self._order = {name: np.argsort(values) for name, values in data.numbers.items()}
+        self._order = {name: _ordered(values) for name, values in data.numbers.items()}
         self._bins: dict[str, Any] = {}
 
     def __len__(self) -> int:
@@ -139,12 +158,15 @@ class _Counted:
         values, order = self._data.numbers[column.name], self._order[column.name]
         if column.name not in self._bins:
             # One centre for all references: where bins lie is a matter of precision only.
-            centre = float(np.median(values))
+            centre = float(np.nanmedian(values))
             codes = (values - centre).astype("<f4").view("<u2")[1::2].astype(np.intp)
             self._bins[column.name] = centre, codes
         centre, codes = self._bins[column.name]
         numbers = column.numbers = Numbers(centre, narrow=True)
-        numbers._bins = np.bincount(codes[chosen[0]], chosen[1], 1 << 16).astype(np.int64)
+        bins = np.bincount(codes[chosen[0]], chosen[1], 1 << 16).astype(np.int64)
+        column.missing = int(bins[_NAN].sum())
+        bins[_NAN] = 0
+        numbers._bins = bins
         numbers.count = numbers.finite = column.present = int(numbers._bins.sum())
         numbers.low = float(values[_first(order, draws)])
         numbers.high = float(values[_first(order[::-1], draws)])
@@ -168,6 +190,11 @@ class _Counted:
         column.unknown = sum(column.unknown_names.values())
 
 
+def _ordered(values: Any) -> Any:
+    """Places of the values in ascending order, without those of missing ones."""
+    return np.argsort(values)[: len(values) - int(np.isnan(values).sum())]
+
+
 def _first(order: Any, draws: Any) -> int:
     """The first row in an order that was drawn at all; hardly ever is it beyond the first few."""
     size = 1000
@@ -179,7 +206,7 @@ def _first(order: Any, draws: Any) -> int:
 
 
 def _large(
-    population: str, case: str, rows: int, first: int, count: int
+    population: str, case: str, rows: int, numbers: range, reference_rows: int
 ) -> Iterator[tuple[int, Profile, Profile]]:
     fixed = draw(population, _POPULATION, np.random.default_rng(20240301))
     clean = _Counted(fixed)
@@ -193,9 +220,9 @@ def _large(
         drawn._bins = {name: (float(np.median(values)), _codes(moved, values))}
     elif case != "clean":
         raise ValueError(f"no case {case!r} of a million rows")
-    for number in range(first, first + count):
+    for number in numbers:
         generator = generator_of(case, rows, number)
-        reference = clean.sample(REFERENCE_ROWS, generator, None)
+        reference = clean.sample(reference_rows, generator, None)
         yield number, reference, drawn.sample(rows, generator, reference)
 
 
@@ -234,4 +261,4 @@ def _same(counted: _Counted, data: Data) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2], *map(int, sys.argv[3:6]))
+    main(sys.argv[1], sys.argv[2], *map(int, sys.argv[3:6]), reference_rows=int(sys.argv[6]))

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from math import sqrt
 from pathlib import Path
 from typing import Any
 
-from benchmarks.drift.cases import CASES
+from benchmarks.drift.cases import CASES, PER_REFERENCE, REFERENCE_ROWS, UNCHANGED
 
 _ROOT = Path(__file__).resolve().parents[2]
 RESULTS = Path(__file__).with_name("results.json")
@@ -17,7 +17,14 @@ PAGE = _ROOT / "docs" / "monitoring.md"
 FIGURE = _ROOT / "docs" / "drift.svg"
 _BEGIN, _END = "<!-- drift table: begin -->", "<!-- drift table: end -->"
 _NORMAL = 1.96
-_COLOURS = {"census": "#2f6fde", "gaussian": "#157347", "correlated": "#8a5300"}
+#: Rows of a changed sample, where nothing else is said.
+_FEW = 2_000
+_COLOURS = {
+    "census": "#2f6fde",
+    "gaussian": "#157347",
+    "correlated": "#8a5300",
+    "awkward": "#8a2fbe",
+}
 
 _SHORT = {
     "shift-0.2": "age + 0.2 sd",
@@ -29,6 +36,8 @@ _SHORT = {
 }
 
 Found = Mapping[str, Any]
+#: Population, case, rows, and rows of the reference.
+Key = tuple[str, str, int, int]
 
 
 def write(found: Sequence[Found]) -> None:
@@ -51,47 +60,84 @@ def interval(seen: int, of: int) -> tuple[float, float]:
 
 
 def table(found: Sequence[Found]) -> str:
-    """Runs that report anything, in percent, with how many resamples that is of."""
+    """How many percent of runs report anything: false alarms, of several runs, and power."""
     lines = [
-        "| resamples | rows | at 5 % | at 1 % | Evidently, defaults |",
+        "| unchanged | rows | resamples | % at 5 % | % at 1 % | % by Evidently |",
+        "|---|---|---|---|---|---|",
+    ]
+    for key in _keys(found, unchanged=True):
+        population, case, rows, reference = key
+        beside = "" if reference == REFERENCE_ROWS else f", beside {reference:,}"
+        lines.append(
+            f"| {population}{UNCHANGED[case]}{beside} | {rows:,} | {_measured(found, key)} |"
+        )
+    lines += ["", *_in_a_row(found), ""]
+    lines += [
+        "| changed | resamples | % at 5 % | % at 1 % | % by Evidently |",
         "|---|---|---|---|---|",
     ]
-    for population, case, rows in _rows(found):
-        ours, theirs = (_of(found, tool, population, case, rows) for tool in ("ours", "evidently"))
-        cells = [
-            _cell(None if ours is None else ours["reported"].get(rate), ours)
-            for rate in ("0.05", "0.01")
-        ]
-        cells.append(_cell(None if theirs is None else theirs["reported"]["default"], theirs))
-        lines.append(f"| {_called(population, case)} | {rows:,} | {' | '.join(cells)} |")
+    for key in _keys(found, unchanged=False):
+        population, case, rows, _ = key
+        said = CASES[population].get(case) or f"one feature + {case.removeprefix('shift-')} sd"
+        many = f" in {rows:,} rows" if rows > _FEW else ""
+        lines.append(f"| {population}: {said}{many} | {_measured(found, key)} |")
     return "\n".join(lines)
 
 
-def _rows(found: Sequence[Found]) -> Iterator[tuple[str, str, int]]:
-    keys = dict.fromkeys((each["population"], each["case"], each["rows"]) for each in found)
-    for clean in (True, False):
-        for key in keys:
-            if (key[1] == "clean") is clean:
-                yield key
+def _keys(found: Sequence[Found], *, unchanged: bool) -> list[Key]:
+    """In the order of the tasks, those that only another tool was asked for last."""
+    keys = dict.fromkeys(
+        (each["population"], each["case"], each["rows"], each["reference"])
+        for each in sorted(found, key=lambda each: str(each["tool"] != "ours"))
+    )
+    return [key for key in keys if (key[1] in UNCHANGED) is unchanged]
 
 
-def _of(found: Sequence[Found], tool: str, population: str, case: str, rows: int) -> Found | None:
+def _in_a_row(found: Sequence[Found]) -> list[str]:
+    """What an alarm makes of runs that follow one another."""
+    runs = [each for each in found if "alarms" in each]
+    if not runs:
+        return []
+    total = sum(each["resamples"] for each in runs)
+    said = [
+        f"{sum(each['alarms'][rate] for each in runs):,} times at {100 * float(rate):.0f} %"
+        for rate in ("0.05", "0.01")
+    ]
+    return [
+        f"Taken as runs that follow one another, {PER_REFERENCE} against one reference, these "
+        f"{total:,} of 500 and 2,000 rows would have set off `ViolationAlarm(runs=2, of_last=4)` "
+        f"{' and '.join(said)}."
+    ]
+
+
+def _of(found: Sequence[Found], tool: str, key: Key) -> Found | None:
     for each in found:
-        key = each["tool"], each["population"], each["case"], each["rows"]
-        if key == (tool, population, case, rows):
+        if (
+            each["tool"] == tool
+            and (each["population"], each["case"], each["rows"], each["reference"]) == key
+        ):
             return each
     return None
 
 
-def _cell(seen: int | None, of: Found | None) -> str:
-    if seen is None or of is None:
+def _measured(found: Sequence[Found], key: Key) -> str:
+    ours, theirs = _of(found, "ours", key), _of(found, "evidently", key)
+    cells = [f"{ours['resamples']:,}" if ours else ""]
+    cells += [_cell(ours, rate) for rate in ("0.05", "0.01")]
+    others = [f"{_cell(theirs, 'default')} of {theirs['resamples']}"] if theirs else []
+    if theirs and "correlations" in theirs["reported"]:
+        others.append(f"its correlations {_cell(theirs, 'correlations')}")
+    cells.append(", ".join(others))
+    return " | ".join(cells)
+
+
+def _cell(of: Found | None, rate: str) -> str:
+    if of is None or rate not in of["reported"]:
         return ""
-    return f"{100 * seen / of['resamples']:.1f} % of {of['resamples']:,}"
-
-
-def _called(population: str, case: str) -> str:
-    said = "unchanged" if case == "clean" else CASES[population].get(case)
-    return f"{population}: {said or 'one feature + 0.02 sd: below the floor'}"
+    seen = of["reported"][rate]
+    low, high = interval(seen, of["resamples"])
+    ends = f"[{100 * low:.1f},\N{NO-BREAK SPACE}{100 * high:.1f}]"
+    return f"{100 * seen / of['resamples']:.1f} {ends}"
 
 
 def draw(found: Sequence[Found], path: Path) -> None:
@@ -102,58 +148,79 @@ def draw(found: Sequence[Found], path: Path) -> None:
     from matplotlib import pyplot as plt
 
     # The same input gives the same file, and text stays text.
-    mpl.rcParams.update({"svg.hashsalt": "drift", "svg.fonttype": "none", "font.size": 9})
-    figure, (left, right) = plt.subplots(1, 2, figsize=(9.5, 3.9), width_ratios=(1, 1.35))
-    clean = [each for each in found if each["tool"] == "ours" and each["case"] == "clean"]
-    sizes = sorted({each["rows"] for each in clean})
-    for place, (population, colour) in enumerate(_COLOURS.items()):
-        for rate, marker in (("0.05", "o"), ("0.01", "s")):
-            points = [each for each in clean if each["population"] == population]
-            xs = [sizes.index(each["rows"]) + (place - 1) * 0.18 for each in points]
-            ys, ends = [], []
-            for each in points:
-                seen, of = each["reported"][rate], each["resamples"]
-                ys.append(100 * seen / of)
-                ends.append([100 * end for end in interval(seen, of)])
-            errors = [[y - e[0] for y, e in zip(ys, ends, strict=True)],
-                      [e[1] - y for y, e in zip(ys, ends, strict=True)]]  # fmt: skip
-            label = f"{population}, {float(rate):.0%} set"
-            left.errorbar(xs, ys, errors, fmt=marker, color=colour, markersize=4, label=label)
-    for promised in (5, 1):
-        left.axhline(promised, color="#b3261e", linewidth=0.8, linestyle="--")
-    left.set_xticks(range(len(sizes)), [f"{size:,}" for size in sizes])
-    left.set(xlabel="rows", ylabel="% of clean runs that report anything", ylim=(-0.3, 7.6))
-    left.set_title("False alarms; dashed: what was set")
-    left.legend(fontsize=6.5, ncols=2, loc="upper center")
-    cases = list(CASES["census"])
-    for offset, tool, rate, colour in (
-        (-0.2, "ours", "0.05", "#2f6fde"),
-        (0.2, "evidently", "default", "#75828f"),
-    ):
-        label = "ours at 5 %" if tool == "ours" else "Evidently, defaults"
-        right.plot([], [], "s", color=colour, label=label)
-        for row, case in enumerate(cases):
-            measured = _of(found, tool, "census", case, 2_000)
-            if measured is not None:
-                share = 100 * measured["reported"][rate] / measured["resamples"]
-                right.barh(row + offset, share, 0.36, color=colour)
-                inside = share > 8
-                right.text(
-                    share - 1 if inside else share + 1,
-                    row + offset,
-                    f"{share:.0f}",
-                    ha="right" if inside else "left",
-                    va="center",
-                    size=7,
-                    color="white" if inside else "black",
-                )
-    right.set_yticks(range(len(cases)), [_SHORT[case] for case in cases])
-    right.set_ylim(len(cases) - 0.4, -1.2)
-    right.set(xlabel="% of runs that report it, census, 2,000 rows", xlim=(0, 100))
-    right.set_title("Power")
-    right.legend(fontsize=7, loc="upper right", ncols=2)
-    for axes in (left, right):
+    mpl.rcParams.update({"svg.hashsalt": "drift", "svg.fonttype": "none", "font.size": 10})
+    # One below the other: side by side nobody could read them on a phone.
+    figure, (above, below) = plt.subplots(2, 1, figsize=(6, 8.4), height_ratios=(1, 1.1))
+    _draw_false_alarms(found, above)
+    _draw_power(found, below)
+    for axes in (above, below):
         axes.spines[["top", "right"]].set_visible(False)
-    figure.tight_layout()
+    figure.tight_layout(h_pad=2)
     figure.savefig(path, metadata={"Date": None, "Creator": None})
     plt.close(figure)
+
+
+def _draw_false_alarms(found: Sequence[Found], axes: Any) -> None:
+    clean = [
+        each
+        for each in found
+        if each["tool"] == "ours"
+        and each["case"] == "clean"
+        and each["reference"] == REFERENCE_ROWS
+    ]
+    sizes = sorted({each["rows"] for each in clean})
+    for place, (population, colour) in enumerate(_COLOURS.items()):
+        points = [each for each in clean if each["population"] == population]
+        for rate, marker, aside in (("0.05", "o", 0.0), ("0.01", "s", 0.06)):
+            for each in points:
+                x = sizes.index(each["rows"]) + (place - 1.5) * 0.19 + aside
+                share = each["reported"][rate] / each["resamples"]
+                low, high = interval(each["reported"][rate], each["resamples"])
+                error = [[100 * (share - low)], [100 * (high - share)]]
+                axes.errorbar(x, 100 * share, error, fmt=marker, color=colour, markersize=4)
+        if points:
+            axes.plot([], [], "-", color=colour, linewidth=3, label=population)
+    for percent, marker in ((5, "o"), (1, "s")):
+        axes.axhline(percent, color="#b3261e", linewidth=0.8, linestyle="--")
+        axes.plot([], [], marker, color="#555555", markersize=4, label=f"set to {percent} %")
+    axes.set_xticks(range(len(sizes)), [f"{size:,} rows" for size in sizes])
+    axes.set_xlim(-0.5, len(sizes) - 0.5)
+    axes.set(ylabel="% of runs on unchanged data", ylim=(-0.2, 7.4))
+    axes.set_title("False alarms, beside what was set (dashed)", fontsize=11)
+    axes.legend(fontsize=8, ncols=3, loc="upper center")
+
+
+def _draw_power(found: Sequence[Found], axes: Any) -> None:
+    cases = list(CASES["census"])
+    tools = (
+        (-0.2, "ours", "0.05", "#2f6fde", "ours at 5 %"),
+        (0.2, "evidently", "default", "#75828f", "Evidently, defaults"),
+    )
+    for offset, tool, rate, colour, label in tools:
+        axes.plot([], [], "s", color=colour, label=label)
+        for row, case in enumerate(cases):
+            measured = _of(found, tool, ("census", case, _FEW, REFERENCE_ROWS))
+            if measured is None:
+                continue
+            share = measured["reported"][rate] / measured["resamples"]
+            ends = interval(measured["reported"][rate], measured["resamples"])
+            error = [[100 * (share - ends[0])], [100 * (ends[1] - share)]]
+            axes.barh(row + offset, 100 * share, 0.36, color=colour)
+            axes.errorbar(
+                100 * share, row + offset, xerr=error, fmt="none", ecolor="black", elinewidth=0.9
+            )
+            axes.text(
+                103,
+                row + offset,
+                f"{100 * share:.0f}",
+                ha="left",
+                va="center",
+                size=9,
+                color=colour,
+            )
+    axes.set_yticks(range(len(cases)), [_SHORT[case] for case in cases])
+    axes.set_ylim(len(cases) - 0.4, -1.1)
+    axes.set(xlabel="% of runs that report it, 2,000 rows", xlim=(0, 109))
+    axes.set_xticks(range(0, 101, 20))
+    axes.set_title("Power on the census", fontsize=11)
+    axes.legend(fontsize=8, loc="upper right", ncols=2)

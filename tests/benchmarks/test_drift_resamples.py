@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,13 +19,13 @@ def test_parts_cover_each_resample_once() -> None:
 
 
 def test_what_is_promised_is_run() -> None:
-    clean = {(t.population, t.rows): t.resamples for t in plan.tasks() if t.case == "clean"}
-    for population in ("census", "gaussian", "correlated"):
-        for rows in (500, 2_000, 1_000_000):
-            assert clean.get((population, rows), 0) >= 80
     ours = [t for t in plan.tasks() if t.tool == OURS and t.case == "clean"]
-    assert len(ours) == 9
+    kinds = {(task.population, task.rows) for task in ours}
+    for population in ("census", "gaussian", "correlated", "awkward"):
+        assert {(population, rows) for rows in (500, 2_000, 1_000_000)} <= kinds
     assert all(task.resamples >= 2_000 for task in ours)
+    shifted = [t for t in plan.tasks() if t.tool == OURS and t.rows == 2_000 and t not in ours]
+    assert all(task.resamples >= 1_000 for task in shifted if task.case != "repeated")
 
 
 def test_only_what_is_missing_is_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -43,12 +44,20 @@ def test_only_what_is_missing_is_run(tmp_path: Path, monkeypatch: pytest.MonkeyP
         return task, first, count
 
     monkeypatch.setattr(plan, "_run", run)
-    next(iter(task.parts()))[2].write_text('{"number": 0, "reported": {"0.05": [], "0.01": []}}\n')
+    monkeypatch.setattr(plan, "_printed", lambda task, first, count: kept)
+    kept: str = '{"number": 0, "reported": {"0.05": [], "0.01": []}}\n'
+    next(iter(task.parts()))[2].write_text(kept)
     plan.run([task], 1)
     assert ran == [200]
     (found,) = plan.results()
     assert found["resamples"] == 201
     assert found["reported"] == {"0.05": 7, "0.01": 0}
+    # Numbers 200 to 206 report something, and are two references' first ones.
+    assert found["alarms"] == {"0.05": 1, "0.01": 0}
+    # What comes out otherwise than it was kept is of another analysis.
+    kept = '{"number": 200, "reported": {"0.05": ["y"], "0.01": []}}\n'
+    plan.run([task], 1)
+    assert ran == [200, 0, 200]
 
 
 def test_intervals_are_wilsons() -> None:
@@ -65,9 +74,49 @@ FOUND = [
 
 
 def test_table() -> None:
-    lines = report.table(FOUND).splitlines()
-    assert lines[2] == "| census: unchanged | 500 | 3.6 % of 2,000 | 0.9 % of 2,000 |  |"
-    assert lines[3].endswith("| 99.5 % of 200 | 95.0 % of 200 | 50.0 % of 40 |")
+    lines = report.table(FOUND).replace("\N{NO-BREAK SPACE}", " ").splitlines()
+    assert "| census | 500 | 2,000 | 3.6 [2.9, 4.5] | 0.9 [0.6, 1.4] |  |" in lines
+    assert lines[-1].endswith(
+        "| 200 | 99.5 [97.2, 99.9] | 95.0 [91.0, 97.3] | 50.0 [35.2, 64.8] of 40 |"
+    )
+
+
+def _measured() -> list[dict[str, Any]]:
+    runs: list[dict[str, Any]] = json.loads(report.RESULTS.read_text())["runs"]
+    return [run for run in runs if run["tool"] == OURS]
+
+
+def test_page_tells_what_was_measured() -> None:
+    runs = json.loads(report.RESULTS.read_text())["runs"]
+    assert report.table(runs) in report.PAGE.read_text()
+
+
+def test_false_alarms_are_as_rare_as_was_set() -> None:
+    below = ("clean", "shift-0.02")  # of the changes, what is smaller than the floors
+    quiet = [run for run in _measured() if run["case"] in below]
+    for run in quiet:
+        for rate, seen in run["reported"].items():
+            least, _ = report.interval(seen, run["resamples"])
+            assert least <= float(rate), run
+    assert {run["rows"] for run in quiet} >= {500, 2_000, 1_000_000}
+
+
+@pytest.mark.parametrize(
+    ("case", "share"),
+    [
+        ("shift-0.2", 0.99),
+        ("category", 0.99),
+        ("unit", 0.99),
+        ("shuffled", 0.99),
+        ("label", 0.9),
+        ("shift-0.1", 0.8),
+    ],
+)
+def test_power_is_what_was_promised(case: str, share: float) -> None:
+    runs = [run for run in _measured() if run["case"] == case]
+    assert runs
+    for run in runs:
+        assert run["reported"]["0.05"] >= share * run["resamples"], run
 
 
 @pytest.mark.slow

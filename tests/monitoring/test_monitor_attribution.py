@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from typing import Any
 
 import pytest
 
-from tests.monitoring.worker import ENVIRONMENT, MONITORING, PYTHON
+from tests.monitoring.worker import ENVIRONMENT, MONITORING, PYTHON, Worker
 
 pytestmark = pytest.mark.skipif(
     not PYTHON.exists(), reason="the stand-in for AWS's containers is not set up: make setup"
@@ -99,6 +100,7 @@ with tempfile.TemporaryDirectory() as name:
     out["same"], out["moved"] = run(same, model), run(moved, model)
     out["exact"] = run(same, exact)
     out["against"] = run(same, exact, "--attribution-baseline", str(baseline))
+    out["shares"] = run(moved, exact, "--attribution-baseline", str(baseline))
     out["nothing"] = run(same, "")
     broken = artifact(home / "broken", "def model_fn(folder): pass")
     out["broken"] = run(same, broken)
@@ -132,7 +134,7 @@ with tempfile.TemporaryDirectory() as name:
     out["off"] = quality({"monitoring_config": {"evaluate_constraints": "Disabled"}})
     out["wrong"] = quality({"monitoring_config": {"distribution_constraints":
         {"comparison_threshold": "much"}}})
-print(json.dumps(out, default=float))
+answer = json.loads(json.dumps(out, default=float))
 """
 
 
@@ -171,8 +173,8 @@ def _told(script: str) -> Any:
 
 
 @pytest.fixture(scope="module")
-def told() -> Any:
-    return _told(_SCRIPT)
+def told(worker: Worker) -> Any:
+    return worker.evaluate(_SCRIPT)
 
 
 def test_shapley_values_of_models_whose_values_are_known(told: Any) -> None:
@@ -220,6 +222,14 @@ def test_exact_values_and_a_baseline_of_the_training(told: Any) -> None:
     (row, *_) = told["against"]["report"]["attributions"]
     assert (row["feature"], row["rank_before"], row["rank_now"]) == ("a", 3, 1)
     assert told["against"]["report"]["status"] == "CompletedWithViolations"
+    # Of 6.2 parts of the reference's attributions 5 are the first feature's.
+    (share,) = (
+        each["description"]
+        for each in told["shares"]["report"]["violations"]
+        if (each["feature_name"], each["constraint_check_type"])
+        == ("a", "feature_attribution_share_check")
+    )
+    assert re.match(r"Its share of the attribution was (79|8[012])\.\d% and is [01]\.", share)
 
 
 @pytest.mark.parametrize(

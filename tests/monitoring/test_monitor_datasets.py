@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
 from pathlib import Path
 
 import pytest
 
-from tests.monitoring.worker import ENVIRONMENT, MONITORING, PYTHON
+from tests.monitoring.worker import PYTHON, Worker
 
 pytestmark = pytest.mark.skipif(
     not PYTHON.exists(), reason="the stand-in for AWS's containers is not set up: make setup"
 )
 
 _DATA_SETS = """
-import json, sys
+import json
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from analysis.analyze import main
 
-home = Path(sys.argv[1])
+home = Path({home!r})
 rows = ["id,sex,score,predicted,income"]
 labels = []
 for number in range(600):
@@ -73,21 +71,12 @@ code = main(["--monitor", "m", "--kind", "capture", "--until", f"{now:%Y-%m-%dT%
     "--labels", str(arrived), "--settings", str(settings), "--output", str(home / "new")])
 told["arrived"] = [code,
     json.loads((home / "new" / "model-quality" / "report.json").read_text())]
-print(json.dumps(told))
+answer = told
 """
 
 
-def test_data_sets_with_predictions_and_truth_side_by_side(tmp_path: Path) -> None:
-    done = subprocess.run(
-        [PYTHON, "-c", _DATA_SETS, tmp_path],
-        cwd=MONITORING,
-        env=ENVIRONMENT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    told = json.loads(done.stdout.splitlines()[-1])
+def test_data_sets_with_predictions_and_truth_side_by_side(worker: Worker, tmp_path: Path) -> None:
+    told = worker.evaluate(_DATA_SETS.replace("{home!r}", repr(str(tmp_path))))
     for case in ("column", "ids"):
         code, quality, bias = told[case]
         assert (code, quality["records"], quality["coverage"]) == (0, 600, 1.0)

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.skipif(
 _COMPARE = """
 import numpy as np
 from sklearn import metrics
-from analysis import bias, quality
+from analysis import bias_measures, quality
 from analysis.predictions import Prediction
 
 rng = np.random.default_rng(1)
@@ -57,7 +57,7 @@ said = np.array(
     [True] * 4 + [False] * 6 + [True] * 4 + [False] * 26
     + [True] * 24 + [False] * 6 + [True] * 12 + [False] * 18
 )
-found = bias.measures(group, truth, said, ["one"] * 100, 0.05)
+found = bias_measures.measures(group, truth, said, ["one"] * 100, 0.05)
 answer = [pairs, {name: each["value"] for name, each in found.items()}]
 """
 
@@ -164,6 +164,32 @@ def test_a_group_treated_differently(worker: Worker, tmp_path: Path) -> None:
     assert ("recall", "LessThanThreshold") in {
         (each["feature_name"], each["constraint_check_type"]) for each in quality["violations"]
     }
+
+
+def test_the_files_are_in_the_services_layout(worker: Worker, tmp_path: Path) -> None:
+    _run(worker, tmp_path, wrong=0.5)
+    files = json.loads((tmp_path / "out/model-quality/constraint_violations.json").read_text())
+    found = [each for each in files["violations"] if "metric_name" in each]
+    assert [(each["metric_name"], each["constraint_check_type"]) for each in found] == [
+        ("recall", "LessThanThreshold")
+    ]
+    suggested = worker.evaluate(
+        """
+from analysis import quality
+measured = {"recall": {"value": 0.8, "lower": 0.7, "upper": 0.9}, "false_positive_rate":
+    {"value": 0.1, "lower": 0.05, "upper": 0.15}}
+answer = quality.suggested("BinaryClassification", measured)
+worse = {name: {end: 1 - number for end, number in each.items()} for name, each in measured.items()}
+answer["found"] = [
+    len(quality.check("BinaryClassification", each, answer)) for each in (measured, worse)
+]
+"""
+    )
+    assert suggested["binary_classification_constraints"]["recall"] == {
+        "threshold": 0.8,
+        "comparison_operator": "LessThanThreshold",
+    }
+    assert suggested["found"] == [0, 2]
 
 
 def test_labels_with_other_ids(worker: Worker, tmp_path: Path) -> None:

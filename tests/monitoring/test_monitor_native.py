@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import pytest
 
 from mlops_constructs import ValidationError
 from mlops_constructs.monitoring import (
+    AttributionDrift,
     Daily,
     DataQuality,
     EveryHours,
@@ -21,14 +23,18 @@ from mlops_constructs.monitoring import (
     ModelQuality,
     NativeEngine,
     OpenEngine,
+    PackageBaselines,
     ProblemType,
     S3Dataset,
+    Severity,
+    ViolationAlarm,
 )
 from mlops_constructs.monitoring.native_engine import KINDS
 from tests.monitoring.monitor_fixture import Ground, ground
 from tests.support import nag_findings, resources_of
 
 TYPES = ("DataQuality", "ModelQuality", "ModelBias", "ModelExplainability")
+ALARM = ViolationAlarm()
 SCHEDULE = "AWS::SageMaker::MonitoringSchedule"
 # botocore, ScheduleConfig.ScheduleExpression.
 CRON = re.compile(r"cron\(0 (\*|\d{1,2}|\d{1,2}/\d{1,2}) \? \* \* \*\)")
@@ -109,12 +115,53 @@ def test_inputs_of_each_kind(made: tuple[Ground, ModelMonitorSuite]) -> None:
     )
 
 
-def test_a_data_set_is_read_as_a_batch_transform() -> None:
+def test_a_data_set_is_read_as_a_batch_transform_and_its_reference_makes_the_baseline() -> None:
     place = ground()
-    place.suite(target=S3Dataset(bucket=place.bucket, prefix="batch"), engine=NativeEngine())
-    found = definition(place.stack, "DataQuality")["DataQualityJobInput"]
-    assert set(found) == {"BatchTransformInput"}
-    assert found["BatchTransformInput"]["DatasetFormat"] == {"Csv": {"Header": True}}
+    cdk.Tags.of(place.app).add("Team", "ml")
+    explained = AttributionDrift(
+        config=place.folder("config"),
+        model_name="Census-Model",
+        reference=S3Dataset(bucket=place.bucket, prefix="train", columns=("a", "b")),
+    )
+    place.suite(
+        target=S3Dataset(bucket=place.bucket, prefix="batch"),
+        monitors=[place.data_quality(), explained],
+        engine=NativeEngine(),
+    )
+    found = definition(place.stack, "DataQuality")
+    assert set(found["DataQualityJobInput"]) == {"BatchTransformInput"}
+    read = found["DataQualityJobInput"]["BatchTransformInput"]
+    assert read["DatasetFormat"] == {"Csv": {"Header": True}}
+    jobs = resources_of(place.stack, "AWS::SageMaker::ProcessingJob")
+    (job_id,) = [each for each in jobs if "DataQuality" in each]
+    job = jobs[job_id]["Properties"]
+    assert "Tags" not in job
+    assert job["Environment"] == {
+        "dataset_source": "/opt/ml/processing/input/baseline_dataset_input",
+        "dataset_format": '{"csv": {"header": true, "output_columns_position": "START"}}',
+        "output_path": "/opt/ml/processing/output",
+        "publish_cloudwatch_metrics": "Disabled",
+    }
+    (output,) = job["ProcessingOutputConfig"]["Outputs"]
+    written = output["S3Output"]["S3Uri"]["Fn::Join"][1]
+    assert re.fullmatch(r"/monitoring/census-dev/baselines/data-quality/[0-9a-f]{12}", written[-1])
+    # The definition is made after the job, and names what it writes.
+    baseline = found["DataQualityBaselineConfig"]
+    assert baseline["BaseliningJobName"] == {
+        "Fn::Select": [1, {"Fn::Split": ["/", {"Ref": job_id}]}]
+    }
+    named = baseline["ConstraintsResource"]["S3Uri"]["Fn::Join"][1]
+    assert named == [*written[:-1], f"{written[-1]}/constraints.json"]
+    ((_, made),) = resources_of(place.stack, "AWS::SageMaker::DataQualityJobDefinition").items()
+    assert job_id in made["DependsOn"]
+    # Clarify's own: the reference explained as its configuration says.
+    (other,) = [each["Properties"] for name, each in jobs.items() if "Explain" in name]
+    assert [each["InputName"] for each in other["ProcessingInputs"]] == [
+        "dataset",
+        "analysis_config",
+    ]
+    named = definition(place.stack, "ModelExplainability")["ModelExplainabilityBaselineConfig"]
+    assert named["ConstraintsResource"]["S3Uri"]["Fn::Join"][1][-1].endswith("/analysis.json")
 
 
 @pytest.mark.parametrize(
@@ -142,17 +189,27 @@ def test_schedules(schedule: Any, expression: str, seconds: int) -> None:
     assert found["StoppingCondition"]["MaxRuntimeInSeconds"] == seconds
 
 
-def test_no_findings_of_nag_and_lint(
-    made: tuple[Ground, ModelMonitorSuite], tmp_path: Path
-) -> None:
-    place, _ = made
+def test_no_findings_of_nag_and_lint(tmp_path: Path) -> None:
+    """Of both engines, of a baseline made in the stack and of those that come with a package."""
+    place = ground()
+    package = PackageBaselines(model_package_group_name="x", folders=[place.folder("models")])
+    made, copied, other = (
+        replace(place, stack=cdk.Stack(place.app, name)) for name in ("Made", "Copied", "Open")
+    )
+    place.native()
+    made.suite(engine=NativeEngine())
+    copied.native(baselines=package)
+    other.suite().on_violation("Hook")
     assert nag_findings(place.app) == []
-    template = tmp_path / "native.template.json"
-    template.write_text(json.dumps(cdk.assertions.Template.from_stack(place.stack).to_json()))
+    templates = []
+    for each in (place, made, copied, other):
+        path = tmp_path / f"{each.stack.node.id}.template.json"
+        path.write_text(json.dumps(cdk.assertions.Template.from_stack(each.stack).to_json()))
+        templates.append(path)
     lint = Path(sys.executable).with_name("cfn-lint")
     # W3005: a DependsOn beside a GetAtt; it is there for the role's policy.
     done = subprocess.run(
-        [lint, "--ignore-checks", "W3005", "--", template],
+        [lint, "--ignore-checks", "W3005", "--", *templates],
         capture_output=True,
         text=True,
         check=False,
@@ -164,10 +221,40 @@ def test_violations_are_seen_by_the_jobs_exit_message() -> None:
     place = ground()
     suite = place.suite(engine=NativeEngine())
     suite.on_violation("Hook")
-    (rule,) = resources_of(place.stack, "AWS::Events::Rule").values()
+    rules = resources_of(place.stack, "AWS::Events::Rule")
+    (rule,) = [each for name, each in rules.items() if "Hook" in name]
     detail = rule["Properties"]["EventPattern"]["detail"]
     assert detail["ExitMessage"] == [{"prefix": "CompletedWithViolations"}]
     assert "monitoring-schedule/census-dev-data-quality" in json.dumps(detail)
+
+
+def test_alarms_count_the_events_of_runs() -> None:
+    place = ground()
+    wanted = {Severity.WARNING: ViolationAlarm(runs=2, of_last=3), Severity.CRITICAL: ALARM}
+    suite = place.native(schedule=EveryHours(hours=6), violation_alarms=wanted)
+    assert [each.__name__ for each in suite.native_alarms] == [
+        "DataQuality", "ModelQuality", "BiasDrift", "AttributionDrift",
+    ]  # fmt: skip
+    rules = resources_of(place.stack, "AWS::Events::Rule")
+    alarms = resources_of(place.stack, "AWS::CloudWatch::Alarm")
+    (bias_rule,) = [name for name in rules if "ModelBias" in name]
+    detail = rules[bias_rule]["Properties"]["EventPattern"]["detail"]
+    assert detail["ExitMessage"] == [{"prefix": "CompletedWithViolations"}]
+    assert "census-dev-bias" in json.dumps(detail["MonitoringScheduleArn"])
+    (bias,) = [each["Properties"] for name, each in alarms.items() if "ModelBias" in name]
+    assert bias["Dimensions"] == [{"Name": "RuleName", "Value": {"Ref": bias_rule}}]
+    found = (bias["Period"], bias["DatapointsToAlarm"], bias["EvaluationPeriods"])
+    assert found == (21_600, 2, 3)
+    (failed,) = [each for name, each in rules.items() if "RunAlarm" in name]
+    assert failed["Properties"]["EventPattern"]["detail"]["ProcessingJobStatus"] == [
+        "Failed",
+        "Stopped",
+    ]
+    (composite,) = resources_of(place.stack, "AWS::CloudWatch::CompositeAlarm").values()
+    assert json.dumps(composite["Properties"]["AlarmRule"]).count("ALARM(") == 5
+    other = replace(place, stack=cdk.Stack(place.app, "Other"))
+    with pytest.raises(ValidationError, match="does not count violations"):
+        other.native(violation_alarms={Severity.WARNING: ViolationAlarm(at_least=2)})
 
 
 def test_metrics_of_features() -> None:
@@ -187,7 +274,7 @@ def test_what_only_the_other_engine_has() -> None:
         suite.metric_violations()
     with pytest.raises(ValidationError, match="wait for the schedule"):
         suite.grant_start(next(iter(suite.native_monitors.values())).role)
-    assert (suite.violation_alarms, suite.run_alarm) == ({}, None)
+    assert suite.violation_alarms == {}
     with pytest.raises(ValidationError, match=r"AttributionDrift\.model: got None"):
         ground().native(engine=OpenEngine())
 
@@ -205,6 +292,10 @@ def test_mistakes() -> None:
     assert "ModelQuality 2 times" in message
     assert 'Write inference_attribute="0"' in message
     assert "ModelQuality.ground_truth.prefix: got 'truth/'" in message
+    columns = S3Dataset(bucket=place.bucket, prefix="reference", file_format="parquet")
+    place = replace(place, stack=cdk.Stack(place.app, "Parquet"))
+    with pytest.raises(ValidationError, match="makes no baseline of Parquet"):
+        place.suite(monitors=[DataQuality(reference=columns)], engine=NativeEngine())
 
 
 def test_a_region_without_model_monitor_is_refused() -> None:

@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 
 from demo.cloud import Cloud, local_cloud
+from mlops_constructs.common.states import PARTITION
 from mlops_constructs.monitoring.retraining_workflow import RetrainingWorkflow
+from mlops_constructs.training import starting
 
 pytestmark = pytest.mark.slow
 
@@ -35,7 +37,9 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
 class Machine:
     """A machine with a table, a topic that a queue listens to, and a pipeline that does nothing."""
 
-    def __init__(self, cloud: Cloud, name: str, **settings: Any) -> None:
+    def __init__(
+        self, cloud: Cloud, name: str, *, holds: bool = False, starts: bool = False, **settings: Any
+    ) -> None:
         self.cloud, self.name = cloud, name
         self.sagemaker, self.functions = cloud.client("sagemaker"), cloud.client("stepfunctions")
         cloud.client("dynamodb").create_table(
@@ -48,7 +52,16 @@ class Machine:
         self.queue = cloud.client("sqs").create_queue(QueueName=name)["QueueUrl"]
         arn = f"arn:aws:sqs:us-east-1:123456789012:{name}"
         cloud.client("sns").subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)
-        step = {"Name": "Stop", "Type": "Fail", "Arguments": {"ErrorMessage": "enough"}}
+        # A step that runs until the execution is stopped, or one that ends it.
+        step: dict[str, Any] = {"Name": "Stop", "Type": "Fail", "Arguments": {"ErrorMessage": "-"}}
+        if holds:
+            step = {
+                "Name": "Hold",
+                "Type": "Callback",
+                "Arguments": {},
+                "SqsQueueUrl": cloud.client("sqs").create_queue(QueueName=f"{name}-h")["QueueUrl"],
+                "OutputParameters": [],
+            }
         self.sagemaker.create_pipeline(
             PipelineName=name,
             RoleArn=ROLE,
@@ -72,11 +85,27 @@ class Machine:
             parameters={"Drifted": "$.detail.drifted", "Checks": "$.detail.checks", "Why": "drift"},
             table_name=name,
             topic_arn=topic,
+            starter_arn=self._starter() if starts else None,
             **given | settings,
         )
         self.arn = self.functions.create_state_machine(
             name=name, roleArn=ROLE, definition=json.dumps(workflow.definition())
         )["stateMachineArn"]
+
+    def _starter(self) -> str:
+        """The machine that a training pipeline has for it."""
+        begin = {"Type": "Pass", "Assign": starting.variables(), "Next": "Gather"}
+        definition = {
+            "QueryLanguage": "JSONata",
+            "StartAt": "Begin",
+            "States": {"Begin": begin, **starting.states(self.name)},
+        }
+        made = self.functions.create_state_machine(
+            name=f"{self.name}-starter",
+            definition=json.dumps(definition).replace(PARTITION, "aws"),
+            roleArn=ROLE,
+        )
+        return str(made["stateMachineArn"])
 
     def answer(self, times: int = 1) -> list[str]:
         """The statuses of so many executions that are started at once."""
@@ -91,6 +120,7 @@ class Machine:
     def ended(self, execution: str) -> str:
         def status() -> str | None:
             found = self.functions.describe_execution(executionArn=execution)
+            self.cause = str(found.get("cause"))
             return None if found["status"] == "RUNNING" else str(found["status"])
 
         return _eventually(status)
@@ -103,6 +133,10 @@ class Machine:
         def received() -> str | None:
             got = self.cloud.client("sqs").receive_message(QueueUrl=self.queue)
             bodies = [each["Body"] for each in got.get("Messages", [])]
+            for each in got.get("Messages", []):
+                self.cloud.client("sqs").delete_message(
+                    QueueUrl=self.queue, ReceiptHandle=each["ReceiptHandle"]
+                )
             return str(json.loads(bodies[0])["Message"]) if bodies else None
 
         return _eventually(received)
@@ -158,11 +192,44 @@ def test_a_person_is_asked(cloud: Cloud, says: str, starts: int) -> None:
     assert len(machine.starts()) == starts
 
 
-def test_what_cannot_be_started_is_told(cloud: Cloud) -> None:
-    machine = Machine(cloud, "gone")
-    machine.sagemaker.delete_pipeline(PipelineName="gone", ClientRequestToken="x" * 32)
+@pytest.mark.parametrize("starts", [False, True], ids=["here", "by its starter"])
+def test_what_cannot_be_started_is_told(cloud: Cloud, starts: bool) -> None:
+    name = f"gone-{starts}".lower()
+    machine = Machine(cloud, name, starts=starts)
+    machine.sagemaker.delete_pipeline(PipelineName=name, ClientRequestToken="x" * 32)
     assert machine.answer() == ["FAILED"]
-    assert "gone" in json.loads(machine.message())["why"]
+    assert name in json.loads(machine.message())["why"]
+
+
+@pytest.mark.parametrize("starts", [False, True], ids=["here", "by its starter"])
+def test_an_answer_during_an_execution_waits_for_its_end(cloud: Cloud, starts: bool) -> None:
+    machine = Machine(cloud, f"busy-{starts}".lower(), holds=True, starts=starts)
+    first = machine.sagemaker.start_pipeline_execution(
+        PipelineName=machine.name, ClientRequestToken="y" * 32
+    )["PipelineExecutionArn"]
+    execution = machine.begin()
+    told = json.loads(machine.message())
+    assert (told["outcome"], told["features"]) == ("queued", ["age", "sex"])
+    time.sleep(2)  # several looks, in the local cloud's time
+    assert len(machine.starts()) == 1
+    machine.sagemaker.stop_pipeline_execution(
+        PipelineExecutionArn=first, ClientRequestToken="z" * 32
+    )
+    assert machine.ended(execution) == "SUCCEEDED", machine.cause
+    newest, _ = machine.starts()
+    told = json.loads(machine.message())
+    assert (told["outcome"], told["why"]) == ("started", newest["PipelineExecutionArn"])
+    described = machine.sagemaker.describe_pipeline_execution(
+        PipelineExecutionArn=newest["PipelineExecutionArn"]
+    )
+    assert described["PipelineExecutionDescription"] == "Violations seen by census: age,sex"
+    values = machine.sagemaker.list_pipeline_parameters_for_execution(
+        PipelineExecutionArn=newest["PipelineExecutionArn"]
+    )["PipelineParameters"]
+    assert {each["Name"]: each["Value"] for each in values}["Drifted"] == "age,sex"
+    machine.sagemaker.stop_pipeline_execution(
+        PipelineExecutionArn=newest["PipelineExecutionArn"], ClientRequestToken="w" * 32
+    )
 
 
 def _eventually(check: Callable[[], str | None]) -> str:

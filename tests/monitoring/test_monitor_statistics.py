@@ -48,20 +48,18 @@ answer = [
     for skew in (-1.0, -0.3, -0.01, 0.001, 0.2, 1.5)
 ]
 answer += [
-    [f"beta-binomial {each}", change._beta_binomial(*each),
-     float(stats.betabinom.sf(each[0] - 1, *each[1:]))]
-    for each in ((1, 10, 1, 5), (5, 2000, 3, 1000), (40, 2000, 3, 1000), (700, 1000, 1, 1))
-]
-answer += [
     [f"hypergeometric {each}", change._hypergeometric(*each),
      float(stats.hypergeom.sf(each[0] - 1, each[1], each[2], each[3]))]
     for each in ((30, 10_000, 200, 1000), (25, 10_000, 200, 1000), (200, 10_000, 200, 1000),
                  (60_200, 1_100_000, 66_000, 1_000_000), (3, 10, 5, 4))
 ]
-for table in ([[90, 10], [80, 30]], [[500, 300, 200], [40, 35, 25]]):
-    table = np.array(table, dtype=float)
-    answer += [["chi-square", change._chi_square(table),
-                float(stats.chi2_contingency(table, correction=False)[1])]]
+# Two categories are exact; of many rows more have the distribution of the textbook.
+table = np.array([[90, 10], [80, 30]], dtype=float)
+answer += [["two categories", change._chi_square(table),
+            2 * float(stats.fisher_exact(table, alternative="greater")[1])]]
+table = np.array([[5e7, 3e7, 2e7], [5.0008e6, 2.994e6, 2.0052e6]])
+answer += [["chi-square", change._chi_square(table),
+            float(stats.chi2_contingency(table, correction=False)[1])]]
 """,
     ):
         assert ours == pytest.approx(theirs, rel=1e-5, abs=1e-9), name
@@ -76,6 +74,49 @@ def test_exceedance_is_that_of_counting(worker: Worker) -> None:
     for ours, (count, reference, current) in zip(found, cases, strict=True):
         exact = math.comb(current, count) / math.comb(reference + current, count)
         assert ours == pytest.approx(exact, rel=1e-6)
+
+
+def test_categories_that_chance_makes_new(worker: Worker) -> None:
+    """A bound of the share of shuffles that leave so many rows with names of their own."""
+    for ours, share in _pairs(
+        worker,
+        """
+answer = []
+for sizes, current in (([1] * 40 + [2] * 10 + [5] * 6, 30), ([3] * 12 + [60], 48), ([8] * 6, 24)):
+    rows = np.repeat(np.arange(len(sizes)), sizes)
+    seen = []
+    for _ in range(1000):
+        old = rng.permutation(rows)[current:]
+        counts = np.bincount(old, minlength=len(sizes))
+        seen.append(sum(size for size, n in zip(sizes, counts) if n == 0))
+    count = int(np.quantile(seen, 0.99)) + 1
+    ours = change._only_new(count, sizes, len(rows) - current, current)
+    answer.append([ours, float(np.mean(np.array(seen) >= count))])
+""",
+    ):
+        assert share <= ours <= 0.2
+
+
+def test_drift_of_rare_categories_is_that_of_permutations(worker: Worker) -> None:
+    """No matter which of them a small reference happens to have."""
+    shares = _pairs(
+        worker,
+        """
+shares = np.cumsum(np.arange(1, 401) ** -1.5)
+names = pa.array([f"n{place}" for place in range(400)])
+found = []
+for _ in range(100):
+    drawn = np.searchsorted(shares, shares[-1] * rng.random((2, 800)))
+    before, now = columns(*(names.take(pa.array(rows)) for rows in drawn))
+    found.append([change.category_drift(before, now).p_value,
+                  change.unseen_categories(before, now).p_value])
+answer = (np.array(found) <= 0.05).mean(axis=0).tolist() + [float(np.mean(found, axis=0)[0])]
+""",
+    )
+    # Of 100 with a chance of 5 % each, 13 or more come once in a thousand times.
+    assert shares[0] <= 0.12
+    assert shares[1] <= 0.12
+    assert 0.4 <= shares[2] <= 0.6
 
 
 def test_drift_of_numbers(worker: Worker) -> None:
@@ -115,7 +156,7 @@ normal = stats.norm.ppf((np.cumsum(pooled) - pooled / 2) / pooled.sum())
 for scores in (normal, normal**2):
     of_all = np.repeat(scores, pooled.astype(int))
     seen = (table[1] * scores).sum()
-    sums = np.array([rng.permutation(of_all)[:60].sum() for _ in range(4000)])
+    sums = np.array([rng.permutation(of_all)[:60].sum() for _ in range(2000)])
     share = 2 * min((sums <= seen).mean(), (sums >= seen).mean())
     answer.append([change._scores_test(table, scores), share])
 """,
@@ -189,7 +230,7 @@ _BIAS = """
 import numpy as np
 from scipy.spatial.distance import jensenshannon
 from scipy.stats import entropy
-from analysis import bias, quality
+from analysis import bias_measures, quality
 """
 
 # Applicants to the six largest departments of Berkeley's graduate school in 1973, admitted and
@@ -216,7 +257,7 @@ for name, sexes in {_BERKELEY!r}.items():
         admitted += [True] * yes + [False] * no
         department += [name] * (yes + no)
 admitted = np.array(admitted)
-measured = bias.measures(np.array(group), admitted, admitted, department, 0.05)
+measured = bias_measures.measures(np.array(group), admitted, admitted, department, 0.05)
 answer = {{name: each["value"] for name, each in measured.items()}}
 """
     )
@@ -248,7 +289,7 @@ for member, counts in cells.items():
         group += [member] * n
         truth += [bool(t)] * n
         said += [bool(s)] * n
-measured = bias.measures(*map(np.array, (group, truth, said)), None, 0.05)
+measured = bias_measures.measures(*map(np.array, (group, truth, said)), None, 0.05)
 shares = [40 / 80, 40 / 80], [20 / 50, 30 / 50]
 answer = [
     {name: each["value"] for name, each in measured.items()},
@@ -277,7 +318,7 @@ answer = 0
 for _ in range(150):
     group = rng.random(800) < 0.4
     said = rng.random(800) < np.where(group, 0.3, 0.5)
-    found = bias.measures(group, None, said, None, 0.1 * 3)  # three measures share the rate
+    found = bias_measures.measures(group, None, said, None, 0.1 * 3)  # three share the rate
     answer += found["DPPL"]["lower"] <= 0.2 <= found["DPPL"]["upper"]
 answer = int(answer)
 """

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
-import sys
 import tarfile
 from pathlib import Path
 from typing import Any
@@ -360,23 +358,6 @@ def test_everything_is_made_when_nothing_is_passed_in() -> None:
         (resource,) = resources_of(place.stack, kind).values()
         assert resource["DeletionPolicy"] == "Retain"
     assert nag_findings(place.app) == []
-
-
-def test_no_findings_of_nag_and_lint(tmp_path: Path) -> None:
-    place = ground()
-    place.suite().on_violation("Hook")
-    assert nag_findings(place.app) == []
-    template = tmp_path / "monitoring.template.json"
-    template.write_text(json.dumps(cdk.assertions.Template.from_stack(place.stack).to_json()))
-    lint = Path(sys.executable).with_name("cfn-lint")
-    # W3005: a DependsOn beside a GetAtt; it is there for the role's policy.
-    done = subprocess.run(
-        [lint, "--ignore-checks", "W3005", "--", template],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert (done.returncode, done.stdout) == (0, "")
 
 
 def test_every_mistake_is_reported_at_once() -> None:

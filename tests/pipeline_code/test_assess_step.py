@@ -23,25 +23,33 @@ def test_measures_of_the_labels() -> None:
     a, d = 4 / 6, 1 / 4
     divergence = a * np.log(a / d) + (1 - a) * np.log((1 - a) / (1 - d))
     assert found["KL"] == pytest.approx(divergence)
+    assert found["TVD"] == found["KS"] == pytest.approx(a - d)
+    assert found["LP"] == pytest.approx(np.hypot(a - d, a - d))
 
 
 def test_measures_of_the_predictions() -> None:
+    """Women: one missed, one wrongly accepted; men: three of four found, nobody else."""
     found = assess.bias_measures(GROUP, TRUTH, SAID)
     assert found == pytest.approx(
         {
             "DPPL": 3 / 6 - 1 / 4,
             "DI": (1 / 4) / (3 / 6),
-            "AD": 5 / 6 - 2 / 4,
+            "DCA": 4 / 3 - 1 / 1,
+            "DCR": 3 / 3 - 2 / 3,
+            "SD": 2 / 3 - 2 / 2,
             "RD": 3 / 4 - 0,
             "DAR": 1 - 0,
+            "DRR": 2 / 3 - 2 / 3,
+            "AD": 5 / 6 - 2 / 4,
+            "GE": ((7 + 4) / 10 / ((7 + 2) / 10) ** 2 - 1) / 2,
         }
-    )
+    )  # no TE: no man was wrongly accepted
 
 
 def test_what_the_data_do_not_define_is_left_out() -> None:
     nobody = np.zeros(10, bool)
     found = assess.bias_measures(GROUP, nobody, nobody)
-    assert set(found) == {"DPPL", "AD"}
+    assert set(found) == {"DPPL", "DCR", "SD", "DRR", "AD", "GE"}
 
 
 def _options(folder: Path, **changes: Any) -> argparse.Namespace:

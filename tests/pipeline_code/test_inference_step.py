@@ -1,7 +1,9 @@
 """The inference code on a model of three features: what it answers, and what it refuses."""
 
 import json
+from itertools import permutations
 from pathlib import Path
+from typing import Any
 
 import inference
 import numpy as np
@@ -165,3 +167,108 @@ def test_numbers_stay_and_categories_become_positions() -> None:
     np.testing.assert_array_equal(matrix, np.array([[7, 1, 1], [np.nan] * 3], dtype=np.float32))
     with pytest.raises(EncodingError, match="row 2: 'age'"):
         ENCODING.matrix({"age": ["7", "x"], "job": ["", ""], "sex": ["", ""]})
+
+
+#: shap 0.51.0's own TreeSHAP (`TreeExplainer` with ``model.model_type = "internal"``; as it comes
+#: it asks XGBoost itself) of the model and the rows below.
+_ROWS = [[50, 45, 60], [30, "?", 10], [41, 20, 31], [25, 50, 90]]
+_SHAP = [
+    [-0.650412, -1.714775, -0.793724],
+    [-2.796594, -0.394263, -0.250417],
+    [2.463604, 1.3136, -0.144131],
+    [0.63132, 1.93905, 0.778627],
+]
+
+
+def test_explanations_are_those_of_the_shap_library() -> None:
+    inputs = ("age", "hours", "gain")
+    encoding = Encoding(
+        **{**ENCODING.__dict__, "features": inputs, "inputs": inputs, "categories": {}}
+    )
+    table = {
+        "age": [20 + row * 7 % 41 for row in range(300)],
+        "hours": ["?" if row % 11 == 0 else 10 + row * 13 % 53 for row in range(300)],
+        "gain": [row * row % 97 for row in range(300)],
+    }
+    label = [
+        float((age > 40) != (hours != "?" and hours > 40 and gain > 30))
+        for age, hours, gain in zip(*table.values(), strict=True)
+    ]
+    explained = Model(_boosted(encoding, table, label), encoding)
+
+    names, values = inference.explain_fn(Rows(_ROWS, False), explained)
+
+    assert names == list(inputs)
+    np.testing.assert_allclose(values, _SHAP, atol=2e-5)
+
+
+def test_explanations_of_categories_are_shapley_values_by_definition() -> None:
+    """Which the shap library takes for numbers; of three features all orders can be tried."""
+    table = {
+        "age": [20 + row * 7 % 41 for row in range(200)],
+        "job": [("clerk", "nurse", "?")[row % 3] for row in range(200)],
+        "sex": [("F", "M")[row * 5 % 7 % 2] for row in range(200)],
+    }
+    label = [
+        float((age > 40) != (job == "nurse" and sex == "F"))
+        for age, job, sex in zip(*table.values(), strict=True)
+    ]
+    booster = _boosted(ENCODING, table, label)
+    trees = [json.loads(tree) for tree in booster.get_dump(dump_format="json", with_stats=True)]
+    rows: list[list[Any]] = [
+        [50, "nurse", 3, "F"],
+        [30, "nurse", 3, "F"],
+        [41, "clerk", 1, "M"],
+        [25, None, 1, "F"],
+    ]
+
+    names, values = inference.explain_fn(Rows(rows, False), Model(booster, ENCODING))
+
+    encoded = ENCODING.matrix(
+        {name: [row[ENCODING.inputs.index(name)] for row in rows] for name in names}
+    )
+    for row, found in zip(encoded, values, strict=True):
+        person = dict(zip(names, row.tolist(), strict=True))
+        expected = dict.fromkeys(names, 0.0)
+        for order in permutations(names):
+            for at, name in enumerate(order):
+                without, with_it = (
+                    sum(_expected(tree, person, set(known)) for tree in trees)
+                    for known in (order[:at], order[: at + 1])
+                )
+                expected[name] += (with_it - without) / 6
+        np.testing.assert_allclose(found, list(expected.values()), atol=1e-5)
+
+
+def _boosted(encoding: Encoding, table: dict[str, Any], label: list[float]) -> xgboost.Booster:
+    return xgboost.train(
+        {"objective": "binary:logistic", "max_depth": 3, "min_child_weight": 0, "eta": 0.5},
+        xgboost.DMatrix(
+            encoding.matrix(table),
+            label=label,
+            feature_names=list(encoding.features),
+            feature_types=encoding.feature_types,
+            enable_categorical=True,
+        ),
+        num_boost_round=6,
+    )
+
+
+def _expected(node: dict[str, Any], person: dict[str, float], known: set[str]) -> float:
+    """A tree's answer when only some features are known; others go each way by their cover."""
+    if "leaf" in node:
+        return float(node["leaf"])
+    below = {each["nodeid"]: each for each in node["children"]}
+    name, limit = node["split"], node["split_condition"]
+    if name in known:
+        value = person[name]
+        if np.isnan(value):
+            way = node["missing"]
+        else:
+            hit = value in limit if isinstance(limit, list) else value < limit
+            way = node["yes"] if hit else node["no"]
+        return _expected(below[way], person, known)
+    return sum(
+        float(each["cover"] / node["cover"]) * _expected(each, person, known)
+        for each in below.values()
+    )

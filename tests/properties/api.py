@@ -42,6 +42,8 @@ def violations(resource: Mapping[str, Any]) -> Iterator[str]:
         properties.setdefault("JobDefinitionName", _UNKNOWN)
     elif kind == "EndpointConfig":
         properties.setdefault("EndpointConfigName", _UNKNOWN)
+    elif kind == "ProcessingJob":
+        properties.setdefault("ProcessingJobName", _UNKNOWN)
     yield from _shape(_model().operation_model(operation).input_shape, properties, operation)
 
 

@@ -247,7 +247,10 @@ def _endpoints(draw: st.DrawFn, wild: bool) -> Use:
     if has_instances:
         ways += ["queue", "serial", "direct", "many"]
         # Endpoints of several variants do not roll.
-        ways += [] if isinstance(deployment, Rolling) and not wild else ["bold", "shadow"]
+        ways += [] if isinstance(deployment, Rolling) and not wild else ["bold"]
+        # Nor are there shadows on Inf1.
+        inferentia = isinstance(compute, Instances) and not compute.guarded
+        ways += ["shadow"] if "bold" in ways and (wild or not inferentia) else []
     return {
         "endpoint_name": draw(names(wild)),
         "way": draw(st.sampled_from(ways)),

@@ -301,18 +301,27 @@ def _check_native(
     schedule: Schedule,
     baselines: PackageBaselines | None,
 ) -> None:
-    problems.check(
-        baselines is None,
-        "baselines",
-        got="PackageBaselines",
-        allowed="None with NativeEngine, whose job definitions name fixed places",
-        instead="Give each monitor its constraints, or take OpenEngine().",
-    )
+    if baselines is not None:
+        for folder in baselines.folders:
+            _check_folder(problems, "baselines.folders", folder)
     for monitor in monitors:
         if isinstance(monitor, ModelQuality | BiasDrift):
             _need(problems, monitor, "ground_truth")
-        if isinstance(monitor, BiasDrift | AttributionDrift):
+        # A package may bring what says which groups are compared, and none that names the model
+        # which Clarify is to ask: CloudFormation makes its name up.
+        if isinstance(monitor, AttributionDrift) or (
+            isinstance(monitor, BiasDrift) and baselines is None
+        ):
             _need(problems, monitor, "config")
+        reference = getattr(monitor, "reference", None)
+        made = baselines is None and monitor.constraints is None
+        problems.check(
+            not (made and reference is not None and reference.file_format == "parquet"),
+            f"{type(monitor).__name__}.reference.file_format",
+            got="parquet",
+            allowed="csv or jsonl with NativeEngine, whose image makes no baseline of Parquet",
+            instead="Write the reference as CSV, give constraints, or take OpenEngine().",
+        )
         if isinstance(monitor, AttributionDrift):
             _need(problems, monitor, "model_name")
             problems.check(

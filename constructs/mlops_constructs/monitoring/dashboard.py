@@ -31,7 +31,7 @@ _LABELS = {
 def widgets_of(suite: ModelMonitorSuite, *, width: int) -> list[cloudwatch.IWidget]:
     """The widgets of a suite, by its engine and monitors."""
     if suite.open_monitor is None:
-        return [_native(suite, width=width)]
+        return [_native(suite, width=width), _alarms(suite, width=width)]
     name = suite.monitor_name
     made: list[cloudwatch.IWidget] = [
         _graph(
@@ -80,18 +80,22 @@ def widgets_of(suite: ModelMonitorSuite, *, width: int) -> list[cloudwatch.IWidg
                 width=width,
             )
         )
+    made.append(_alarms(suite, width=width))
+    return made
+
+
+def _alarms(suite: ModelMonitorSuite, *, width: int) -> cloudwatch.IWidget:
     alarms = [
-        *([suite.model_alarm] if suite.model_alarm is not None else []),
+        suite.model_alarm,
         *suite.violation_alarms.values(),
         *suite.model_alarms.values(),
-        *(each for each in (suite.run_alarm, suite.empty_alarm) if each is not None),
+        *suite.native_alarms.values(),
+        suite.run_alarm,
+        *([suite.empty_alarm] if suite.empty_alarm is not None else []),
     ]
-    made.append(
-        cloudwatch.AlarmStatusWidget(
-            title=f"{name}: alarms", alarms=alarms, width=width, height=_HEIGHT
-        )
+    return cloudwatch.AlarmStatusWidget(
+        title=f"{suite.monitor_name}: alarms", alarms=alarms, width=width, height=_HEIGHT
     )
-    return made
 
 
 def _native(suite: ModelMonitorSuite, *, width: int) -> cloudwatch.IWidget:

@@ -7,7 +7,7 @@
 | monitors | all four | all four |
 | targets | capture, any S3 data set | capture, batch transform capture |
 | schedules | hourly to daily, once, on ground truth | hourly to daily, once |
-| baselines | the served package's, or given | given |
+| baselines | the package's, given, the reference | the package's, given, made of the reference |
 | violations | count by severity, event with the features | event with the job's exit message |
 | answers to false alarms | rate per run, effect-size floor | distance threshold |
 """

@@ -63,7 +63,11 @@ class PackageBaselines:
     A run asks which model package the endpoint serves (for a data set: which is the newest approved
     one of the group) and takes from its ``DriftCheckBaselines`` or ``ModelMetrics`` the reference
     data, constraints and configuration of each monitor, and its artifact for the attributions.
-    What a package lacks is taken from the monitor's own arguments. Used by the open engine.
+    What a package lacks is taken from the monitor's own arguments.
+
+    The native engine's job definitions name fixed places: a machine copies the package's files
+    there (`package_copies`). Of `AttributionDrift` it takes the constraints only, because no
+    package names the model that Clarify is to ask; reference data are not used.
 
     Attributes:
         model_package_group_name: The group whose packages are served.
@@ -87,11 +91,13 @@ class DataQuality:
     """Schema, completeness, ranges, unknown categories and drift of each feature.
 
     Attributes:
-        reference: The data that is normal, such as what the model was trained on. Used by the
-            open engine; may be left out with `PackageBaselines`.
+        reference: The data that is normal, such as what the model was trained on; may be left out
+            with `PackageBaselines`. Of CSV or JSON Lines the native engine has the service make
+            constraints and statistics while the stack is deployed, unless ``constraints`` is given.
         constraints: A folder with ``constraints.json``, and for the native engine also with
-            ``statistics.json``; without it that engine only collects statistics. People may edit
-            it: its limits, for all features or for one, are tolerances of the open engine, too.
+            ``statistics.json``; without it, a reference and `PackageBaselines` that engine only
+            collects statistics. People may edit it: its limits, for all features or for one, are
+            tolerances of the open engine, too.
         ignore: Columns that are not looked at, such as the label.
         capture_columns: The names, in order, of what requests carry without names (CSV, lists);
             by default the reference's columns without the ignored ones.
@@ -199,7 +205,8 @@ class AttributionDrift:
     Attributes:
         model: The artifact, for the open engine; may be left out with `PackageBaselines`.
         reference: What the window is compared with; by default that of `DataQuality`, or what
-            `PackageBaselines` bring. Used by the open engine.
+            `PackageBaselines` bring. The native engine has Clarify explain it while the stack is
+            deployed, unless ``constraints`` is given.
         threshold: An nDCG below it is a violation; 0.9 is the service's and the native engine's.
         share_floor: The smallest change of a feature's share of all attribution that counts, 0 to
             below 1. Used by the open engine, which also compares shares.

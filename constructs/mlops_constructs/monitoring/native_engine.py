@@ -25,6 +25,7 @@ from mlops_constructs.common.findings import acknowledge_wildcards
 from mlops_constructs.common.images import framework_image
 from mlops_constructs.common.roles import allow_job_metrics, sagemaker_role, wait_for_policy
 from mlops_constructs.monitoring import access
+from mlops_constructs.monitoring.baseline_job import Baseline, make_baseline
 from mlops_constructs.monitoring.engines import NativeEngine
 from mlops_constructs.monitoring.inputs import (
     AttributionDrift,
@@ -144,6 +145,7 @@ def make_native_monitor(plan: Plan, monitor: Monitor, engine: NativeEngine) -> N
     for folder in _read(plan, monitor):
         access.allow_read_folder(role, folder)
     access.allow_write_folder(role, plan.reports)
+    baseline = make_baseline(own, plan, monitor, engine, kind.slug, image, role)
     if isinstance(monitor, AttributionDrift):
         _allow_shadow_endpoint(role, monitor)
     seconds = min(int(engine.max_runtime.to_seconds()), _longest(monitor, plan.schedule))
@@ -158,7 +160,7 @@ def make_native_monitor(plan: Plan, monitor: Monitor, engine: NativeEngine) -> N
             "subnets": engine.network.subnet_ids,
         }
     properties = {
-        f"{kind.prefix}_app_specification": {"imageUri": image.uri} | _app(monitor),
+        f"{kind.prefix}_app_specification": {"imageUri": image.uri} | _app(monitor, baseline),
         f"{kind.prefix}_job_input": _input(plan.target, monitor),
         f"{kind.prefix}_job_output_config": {
             "kmsKeyId": plan.key.key_arn,
@@ -172,7 +174,9 @@ def make_native_monitor(plan: Plan, monitor: Monitor, engine: NativeEngine) -> N
                 }
             ],
         },
-        f"{kind.prefix}_baseline_config": _baseline(monitor),
+        f"{kind.prefix}_baseline_config": baseline.properties(
+            statistics=isinstance(monitor, DataQuality)
+        ),
     }
     definition = kind.definition(
         own,
@@ -193,6 +197,8 @@ def make_native_monitor(plan: Plan, monitor: Monitor, engine: NativeEngine) -> N
     # Create-only on this type: a tag would replace the definition.
     definition.add_property_deletion_override("Tags")
     wait_for_policy(definition, role)
+    if baseline.job is not None:
+        definition.add_resource_dependency(baseline.job)
     name = f"{plan.monitor_name}-{kind.slug}"
     made = sagemaker.CfnMonitoringSchedule(
         own,
@@ -223,21 +229,15 @@ def _longest(monitor: Monitor, schedule: Schedule) -> int:
 
 
 def _read(plan: Plan, monitor: Monitor) -> Sequence[S3Folder]:
-    others: list[S3Folder | None] = [monitor.constraints]
-    if isinstance(monitor, ModelQuality | BiasDrift):
-        others.append(monitor.ground_truth)
-    if isinstance(monitor, BiasDrift | AttributionDrift):
-        others.append(monitor.config)
-    return [plan.data, *(folder for folder in others if folder is not None)]
+    truth = monitor.ground_truth if isinstance(monitor, ModelQuality | BiasDrift) else None
+    return [plan.data] if truth is None else [plan.data, truth]
 
 
-def _app(monitor: Monitor) -> dict[str, Any]:
-    match monitor:
-        case ModelQuality():
-            return {"problemType": str(monitor.problem_type)}
-        case BiasDrift(config=config) | AttributionDrift(config=config) if config is not None:
-            return {"configUri": f"{config.uri}/analysis_config.json"}
-    return {}
+def _app(monitor: Monitor, baseline: Baseline) -> dict[str, Any]:
+    if isinstance(monitor, ModelQuality):
+        return {"problemType": str(monitor.problem_type)}
+    config = baseline.config
+    return {} if config is None else {"configUri": f"{config.uri}/analysis_config.json"}
 
 
 def _input(target: Target, monitor: Monitor) -> dict[str, Any]:
@@ -282,16 +282,6 @@ def _format(target: S3Dataset) -> dict[str, Any]:
         case "parquet":
             return {"parquet": True}
     return {"csv": {"header": not target.columns}}
-
-
-def _baseline(monitor: Monitor) -> dict[str, Any] | None:
-    folder = monitor.constraints
-    if folder is None:
-        return None
-    config = {"constraintsResource": {"s3Uri": f"{folder.uri}/constraints.json"}}
-    if isinstance(monitor, DataQuality):
-        config["statisticsResource"] = {"s3Uri": f"{folder.uri}/statistics.json"}
-    return config
 
 
 def _allow_shadow_endpoint(role: iam.Role, monitor: AttributionDrift) -> None:

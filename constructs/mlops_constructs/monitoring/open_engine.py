@@ -47,7 +47,6 @@ from mlops_constructs.monitoring.inputs import (
     EndpointCapture,
     ModelQuality,
     Monitor,
-    PackageBaselines,
     S3Folder,
 )
 from mlops_constructs.monitoring.plan import Plan
@@ -99,7 +98,9 @@ def make_open_monitor(plan: Plan, monitors: Sequence[Monitor], engine: OpenEngin
         iam.PolicyStatement(actions=["sagemaker:ListPipelineExecutions"], resources=[arn])
     )
     if plan.baselines is not None:
-        _allow_baselines(role, plan, plan.baselines)
+        watched = plan.target
+        endpoint = watched.endpoint_name if isinstance(watched, EndpointCapture) else None
+        access.allow_package(role, endpoint, plan.baselines)
     pipeline_role = _pipeline_role(plan, name, role)
     pipeline = sagemaker.CfnPipeline(
         scope,
@@ -207,35 +208,6 @@ def _allow_analysis(
             conditions={"StringEquals": {"events:source": EVENT_SOURCE}},
         )
     )
-
-
-def _allow_baselines(role: iam.Role, plan: Plan, baselines: PackageBaselines) -> None:
-    """Ask which package is served, and read its files."""
-    for folder in baselines.folders:
-        access.allow_read_folder(role, folder)
-    # SageMaker lower-cases names inside ARNs.
-    group = baselines.model_package_group_name.lower()
-    allowed = {
-        "DescribeModelPackage": ("model-package", f"{group}/*"),
-        "ListModelPackages": ("model-package-group", group),
-    }
-    if isinstance(plan.target, EndpointCapture):
-        endpoint = plan.target.endpoint_name.lower()
-        allowed |= {
-            "DescribeEndpoint": ("endpoint", endpoint),
-            "DescribeEndpointConfig": ("endpoint-config", "*"),
-            "DescribeModel": ("model", "*"),
-        }
-    stack = Stack.of(role)
-    for action, (resource, name) in allowed.items():
-        arn = stack.format_arn(service="sagemaker", resource=resource, resource_name=name)
-        role.add_to_policy(iam.PolicyStatement(actions=[f"sagemaker:{action}"], resources=[arn]))
-        acknowledge_wildcards(
-            role,
-            [arn],
-            "CloudFormation names models and configurations, the registry its versions; which of "
-            "them is served is what is asked.",
-        )
 
 
 def _pipeline_role(plan: Plan, name: str, job_role: iam.Role) -> iam.Role:

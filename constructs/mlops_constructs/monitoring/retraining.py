@@ -2,8 +2,9 @@
 
 A rule starts a state machine of AWS SDK integrations, no code of ours: it looks up in a table when
 the pipeline was started last, asks a person where that is wanted, starts the pipeline with what
-drifted as parameters, and tells the topic. The pipeline does what it always does: its model waits
-in the registry for approval, and its release follows from there.
+drifted as parameters, and tells the topic. While another execution of the pipeline is under way, it
+waits for its end. The pipeline does what it always does: its model waits in the registry for
+approval, and its release follows from there.
 
 A person answers with one of the two commands in the message, and needs ``states:SendTaskSuccess``
 and ``states:SendTaskFailure`` for that (`Retraining.grant_approve`).
@@ -15,7 +16,7 @@ import re
 from collections.abc import Mapping
 
 from aws_cdk import (
-    Aws,
+    ArnFormat,
     Duration,
     RemovalPolicy,
     Stack,
@@ -32,7 +33,8 @@ from constructs import Construct
 
 from mlops_constructs.common.encryption import allow_logs
 from mlops_constructs.common.errors import Problems
-from mlops_constructs.common.findings import acknowledge, in_packs
+from mlops_constructs.common.findings import acknowledge, acknowledge_wildcards, in_packs
+from mlops_constructs.common.pseudo import PARTITION
 from mlops_constructs.common.roles import service_role
 from mlops_constructs.common.tokens import is_token
 from mlops_constructs.monitoring.retraining_workflow import RetrainingWorkflow
@@ -68,6 +70,7 @@ class Retraining(Construct):
         topic: sns.ITopic,
         encryption_key: kms.IKey,
         event_is_ours: bool = True,
+        starter: sfn.IStateMachine | None = None,
     ) -> None:
         """Make table, machine and rule.
 
@@ -84,6 +87,7 @@ class Retraining(Construct):
             topic: Who is told, and asked.
             encryption_key: Of table and log.
             event_is_ours: Whether the event has what `analysis.publish` lists.
+            starter: What starts the pipeline once no other execution runs; None to start it here.
 
         Raises:
             ValidationError: With everything that is wrong with the arguments.
@@ -106,9 +110,17 @@ class Retraining(Construct):
             description=f"Starts {pipeline_name} when {monitor_name} sees violations",
             service="states.amazonaws.com",
         )
-        self._allow(stack, pipeline_name, topic, encryption_key)
+        self._allow(topic, encryption_key)
+        starts = {"sagemaker:ListPipelineExecutions", "sagemaker:StartPipelineExecution"}
+        if starter is not None:
+            self._allow_starter(stack, starter)
+            starts.remove("sagemaker:StartPipelineExecution")
+        arn = stack.format_arn(
+            service="sagemaker", resource="pipeline", resource_name=pipeline_name
+        )
+        self.role.add_to_policy(iam.PolicyStatement(actions=sorted(starts), resources=[arn]))
         workflow = RetrainingWorkflow(
-            partition=Aws.PARTITION,
+            partition=PARTITION,
             monitor_name=monitor_name,
             pipeline_name=pipeline_name,
             parameters=parameters,
@@ -117,6 +129,7 @@ class Retraining(Construct):
             cool_down_seconds=int(cool_down.to_seconds()),
             most_per_week=most_per_week,
             approval_seconds=None if approval is None else int(approval.to_seconds()),
+            starter_arn=None if starter is None else starter.state_machine_arn,
         )
         self.state_machine = sfn.StateMachine(
             self,
@@ -130,7 +143,7 @@ class Retraining(Construct):
             ),
             tracing_enabled=True,
         )
-        starter = service_role(
+        answers = service_role(
             self,
             "StarterRole",
             description=f"Answers violations of {monitor_name}",
@@ -141,7 +154,7 @@ class Retraining(Construct):
             "Violations",
             description=f"Violations of {monitor_name} start {pipeline_name}",
             event_pattern=pattern,
-            targets=[targets.SfnStateMachine(self.state_machine, role=starter)],
+            targets=[targets.SfnStateMachine(self.state_machine, role=answers)],
         )
 
     def grant_approve(self, grantee: iam.IGrantable) -> iam.Grant:
@@ -224,23 +237,29 @@ class Retraining(Construct):
         )
         return table
 
-    def _allow(self, stack: Stack, pipeline_name: str, topic: sns.ITopic, key: kms.IKey) -> None:
+    def _allow_starter(self, stack: Stack, starter: sfn.IStateMachine) -> None:
+        starter.grant_start_execution(self.role)
+        name = stack.split_arn(starter.state_machine_arn, ArnFormat.COLON_RESOURCE_NAME)
+        executions = stack.format_arn(
+            service="states",
+            resource="execution",
+            resource_name=f"{name.resource_name}:*",
+            arn_format=ArnFormat.COLON_RESOURCE_NAME,
+        )
+        self.role.add_to_policy(
+            iam.PolicyStatement(actions=["states:DescribeExecution"], resources=[executions])
+        )
+        acknowledge_wildcards(
+            self.role, [executions], "Executions are named when they are started, one an answer."
+        )
+
+    def _allow(self, topic: sns.ITopic, key: kms.IKey) -> None:
         self.role.add_to_policy(
             iam.PolicyStatement(
                 actions=["dynamodb:GetItem", "dynamodb:PutItem"], resources=[self.table.table_arn]
             )
         )
         key.grant(self.role, "kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey")
-        self.role.add_to_policy(
-            iam.PolicyStatement(
-                actions=["sagemaker:StartPipelineExecution"],
-                resources=[
-                    stack.format_arn(
-                        service="sagemaker", resource="pipeline", resource_name=pipeline_name
-                    )
-                ],
-            )
-        )
         topic.grant_publish(self.role)
         acknowledge(
             self.role,

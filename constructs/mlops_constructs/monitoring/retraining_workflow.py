@@ -5,6 +5,12 @@ the item, decides, and writes it back on the condition that nobody has written i
 that race reads again and then finds the other's start. So neither the cool-down nor the week's cap
 can be exceeded, however many violations arrive at once. A start is written down before a person is
 asked: what is declined is not asked again within the cool-down.
+
+**One execution at a time.** SageMaker runs as many executions of a pipeline as are started. Where
+a machine starts the pipeline once no other execution runs (``TrainingPipeline.starter``), that
+machine is asked, and watched until it has. A pipeline without one is looked at before it is
+started, which leaves the moment between look and start to others. In both cases an answer during an
+execution waits for its end, a day at most, and the topic is told so at once.
 """
 
 from __future__ import annotations
@@ -13,6 +19,8 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+
+from mlops_constructs.common.states import choice, wait
 
 _WEEK_SECONDS = 7 * 24 * 3600
 _NOW = "$floor($millis() / 1000)"
@@ -23,6 +31,12 @@ _RECENT = (
     f"? [$filter($map($split($text, ','), $number), function($at) {{ $at > $now - {_WEEK_SECONDS} "
     "})] : [] ) %}"
 )
+_POLL_SECONDS = 60
+#: Until the starter has started something where nothing runs; it looks again after five seconds.
+_SETTLE_SECONDS = 20
+#: A day of looks, far from the 25,000 events that end an execution of Step Functions.
+_MOST_LOOKS = 24 * 3600 // _POLL_SECONDS
+_QUEUED = "Another execution is under way; this one begins when that one has ended."
 _REASON = {"reason": "{% $states.errorOutput.Error & ': ' & $states.errorOutput.Cause %}"}
 
 
@@ -40,6 +54,7 @@ class RetrainingWorkflow:
         cool_down_seconds: For how long after a start nothing is started.
         most_per_week: How many starts in seven days.
         approval_seconds: How long a person may take to say yes; None when nobody is asked.
+        starter_arn: Of the machine that starts the pipeline; None to start it here.
     """
 
     partition: str
@@ -51,6 +66,7 @@ class RetrainingWorkflow:
     cool_down_seconds: int
     most_per_week: int
     approval_seconds: int | None
+    starter_arn: str | None = None
 
     def definition(self) -> dict[str, Any]:
         """The state machine's definition."""
@@ -58,7 +74,13 @@ class RetrainingWorkflow:
             "Comment": f"Answers violations of {self.monitor_name} with {self.pipeline_name}",
             "QueryLanguage": "JSONata",
             "StartAt": "Begin",
-            "States": {**self._decide(), **self._ask(), **self._start()},
+            "States": {
+                **self._decide(),
+                **self._ask(),
+                **self._look(),
+                **self._start(),
+                **self._end(),
+            },
         }
 
     def _decide(self) -> dict[str, Any]:
@@ -66,7 +88,11 @@ class RetrainingWorkflow:
         return {
             "Begin": {
                 "Type": "Pass",
-                "Assign": {"detail": "{% $states.input.detail %}", "token": "{% $uuid() %}"},
+                "Assign": {
+                    "detail": "{% $states.input.detail %}",
+                    "token": "{% $uuid() %}",
+                    "looks": 0,
+                },
                 "Next": "ReadStarts",
             },
             "ReadStarts": self._task(
@@ -121,7 +147,7 @@ class RetrainingWorkflow:
                 "ExpressionAttributeNames": {"#v": "version"},
                 "ExpressionAttributeValues": {":seen": {"N": "{% $string($version) %}"}},
             },
-            next_state="Start" if self.approval_seconds is None else "Ask",
+            next_state="Look" if self.approval_seconds is None else "Ask",
         )
         task["Catch"].insert(
             0,
@@ -161,28 +187,109 @@ class RetrainingWorkflow:
                     {"ErrorEquals": ["Declined", "States.Timeout"], "Next": "Declined"},
                     {"ErrorEquals": ["States.ALL"], "Assign": _REASON, "Next": "NotifyFailure"},
                 ],
-                "Next": "Start",
+                "Next": "Look",
             },
             "Declined": {"Type": "Succeed", "Comment": "A person said no, or nothing."},
         }
 
+    def _look(self) -> dict[str, Any]:
+        """Wait while another execution runs, or leave that to the starter; say so in both cases."""
+        waits = self.starter_arn is None
+        cases = {
+            "$not($running)": "Start",
+            "$looks = 1": "NotifyQueued",
+            f"$looks > {_MOST_LOOKS}": "NotifyFailure",
+        }
+        return {
+            "Look": self._task(
+                "sagemaker:listPipelineExecutions",
+                {
+                    "PipelineName": self.pipeline_name,
+                    "SortBy": "CreationTime",
+                    "SortOrder": "Descending",
+                    "MaxResults": 100,
+                },
+                assign={
+                    "running": "{% $count($states.result.PipelineExecutionSummaries"
+                    "[PipelineExecutionStatus in ['Executing', 'Stopping']]) > 0 %}",
+                    "looks": "{% $looks + 1 %}",
+                    "reason": "Another execution has been under way for a day.",
+                },
+                next_state="MayRun",
+            ),
+            "MayRun": choice(cases, "Wait")
+            if waits
+            else choice({"$running": "NotifyQueued"}, "Start"),
+            "NotifyQueued": self._notify(
+                "queued", _QUEUED, next_state="Wait" if waits else "Start"
+            ),
+            **({"Wait": wait(_POLL_SECONDS, "Look")} if waits else {}),
+        }
+
     def _start(self) -> dict[str, Any]:
+        about = (
+            f"'Violations seen by {self.monitor_name}: ' & "
+            "$substring($string($detail.drifted), 0, 1000)"
+        )
+        values = {name: _value(value) for name, value in self.parameters.items()}
+        if self.starter_arn is not None:
+            return self._ask_starter(self.starter_arn, about, values)
         return {
             "Start": self._task(
                 "sagemaker:startPipelineExecution",
                 {
                     "PipelineName": self.pipeline_name,
-                    "PipelineExecutionDescription": f"{{% 'Violations seen by {self.monitor_name}: "
-                    "' & $substring($string($detail.drifted), 0, 1000) %}",
+                    "PipelineExecutionDescription": f"{{% {about} %}}",
                     "ClientRequestToken": "{% $token %}",
                     "PipelineParameters": [
-                        {"Name": name, "Value": _value(value)}
-                        for name, value in self.parameters.items()
+                        {"Name": name, "Value": value} for name, value in values.items()
                     ],
                 },
                 assign={"execution": "{% $states.result.PipelineExecutionArn %}"},
                 next_state="NotifyStart",
             ),
+        }
+
+    def _ask_starter(self, arn: str, about: str, values: Mapping[str, str]) -> dict[str, Any]:
+        given = ", ".join(
+            f"{{'Name': '{name}', 'Value': {_expression(value)}}}" for name, value in values.items()
+        )
+        return {
+            "Start": self._task(
+                "sfn:startExecution",
+                {
+                    "StateMachineArn": arn,
+                    # Of the same name and input there is one, however often this is repeated.
+                    "Name": "{% $token %}",
+                    "Input": f"{{% $string({{'trigger': 'Drift-{self.monitor_name}', "
+                    f"'parameters': [{given}], 'varies': true, 'skip': false, 'gather': 0, "
+                    f"'description': {about}}}) %}}",
+                },
+                assign={"starter": "{% $states.result.ExecutionArn %}"},
+                next_state="Settle",
+            ),
+            "Settle": wait(_SETTLE_SECONDS, "Watch"),
+            "Watch": self._task(
+                "sfn:describeExecution",
+                {"ExecutionArn": "{% $starter %}"},
+                assign={
+                    "status": "{% $states.result.Status %}",
+                    "execution": "{% $exists($states.result.Output) "
+                    "? $parse($states.result.Output).execution : '' %}",
+                    "reason": "{% $exists($states.result.Cause) "
+                    "? $states.result.Cause : $states.result.Status %}",
+                },
+                next_state="HasStarted",
+            ),
+            "HasStarted": choice(
+                {"$status = 'SUCCEEDED'": "NotifyStart", "$status = 'RUNNING'": "Wait"},
+                "NotifyFailure",
+            ),
+            "Wait": wait(_POLL_SECONDS, "Watch"),
+        }
+
+    def _end(self) -> dict[str, Any]:
+        return {
             "NotifyStart": self._notify("started", None, next_state="Started"),
             "Started": {"Type": "Succeed"},
             "NotifyFailure": self._notify("not started", None, next_state="NotStarted"),
@@ -190,7 +297,7 @@ class RetrainingWorkflow:
         }
 
     def _notify(self, outcome: str, reason: str | None, *, next_state: str) -> dict[str, Any]:
-        said = {"started": "$execution", "not started": "$reason"}[outcome]
+        said = "$execution" if outcome == "started" else "$reason"
         told = json.dumps(reason) if reason is not None else said
         task = self._task(
             "sns:publish",
@@ -243,3 +350,10 @@ def _value(value: str) -> str:
         f"{{% ( $found := ${path}; $substring($type($found) = 'array' ? $join($found, ',') : "
         "$string($found), 0, 1024) ) %}"
     )
+
+
+def _expression(value: str) -> str:
+    """A value as a part of an expression."""
+    if value.startswith("{%"):
+        return value.removeprefix("{%").removesuffix("%}").strip()
+    return json.dumps(value)

@@ -5,7 +5,12 @@ hours of data with a reference; results in S3 in the layouts of SageMaker Model 
 page; metrics, an alarm per severity, one for runs without an answer, one that sums them up, a topic
 that they tell, and an event per run that rules can answer, such as by training anew::
 
-    monitor.retrain("Retrain", pipeline_name=training.pipeline_name, most_per_week=2)
+    monitor.retrain(
+        "Retrain",
+        pipeline_name=training.pipeline_name,
+        starter=training.starter.machine,
+        most_per_week=2,
+    )
 
 Runs take turns: a run that begins while an earlier one is under way waits for it, and each window
 of time is read by one run.
@@ -28,6 +33,7 @@ from aws_cdk import (
     aws_iam as iam,
     aws_kms as kms,
     aws_sns as sns,
+    aws_stepfunctions as sfn,
 )
 from constructs import Construct
 
@@ -40,8 +46,6 @@ from mlops_constructs.monitoring.alarms import (
     Severity,
     ViolationAlarm,
     check_alarms,
-    failed_executions,
-    make_alarm,
 )
 from mlops_constructs.monitoring.analysis.publish import EVENT_SOURCE, EVENT_TYPE, NAMESPACE
 from mlops_constructs.monitoring.checks import check_suite
@@ -49,8 +53,6 @@ from mlops_constructs.monitoring.dashboard import widgets_of
 from mlops_constructs.monitoring.definition import METRIC_TYPES
 from mlops_constructs.monitoring.engines import Engine, NativeEngine, OpenEngine
 from mlops_constructs.monitoring.inputs import (
-    AttributionDrift,
-    BiasDrift,
     DataQuality,
     EndpointCapture,
     ModelQuality,
@@ -59,6 +61,7 @@ from mlops_constructs.monitoring.inputs import (
     S3Folder,
     Target,
 )
+from mlops_constructs.monitoring.native_alarms import run_pattern, with_violations
 from mlops_constructs.monitoring.native_engine import (
     KINDS,
     NativeMonitor,
@@ -66,16 +69,11 @@ from mlops_constructs.monitoring.native_engine import (
     metric_namespace,
 )
 from mlops_constructs.monitoring.open_engine import OpenMonitor, make_open_monitor
+from mlops_constructs.monitoring.package_copies import PackageCopies
 from mlops_constructs.monitoring.plan import Plan
 from mlops_constructs.monitoring.retraining import Retraining
 from mlops_constructs.monitoring.schedules import Hourly, Schedule, hours_between
-
-_CALLED = {
-    DataQuality: "data quality",
-    ModelQuality: "model quality",
-    BiasDrift: "bias",
-    AttributionDrift: "attributions",
-}
+from mlops_constructs.monitoring.suite_alarms import native_alarms, open_alarms
 
 
 class ModelMonitorSuite(Construct):
@@ -89,13 +87,16 @@ class ModelMonitorSuite(Construct):
         topic: Whom the alarms tell.
         open_monitor: What the open engine made, if it is used.
         native_monitors: What the native engine made, by kind of monitor.
-        violation_alarms: One per severity, of data quality; none with the native engine, which
-            has no such metric.
+        package_copies: Puts the served package's baselines where the native engine reads them;
+            None unless it is used with `PackageBaselines`.
+        violation_alarms: One per severity, of data quality; none with the native engine, whose
+            runs have no severity.
         model_alarms: The same for the other monitors, by kind of monitor and severity.
-        run_alarm: Fires when a run gave no answer; None with the native engine.
+        native_alarms: One for each monitor of the native engine: of violations of any severity.
+        run_alarm: Fires when a run gave no answer.
         empty_alarm: Fires when a run found no data; None unless asked for.
         model_alarm: Is in alarm while any of the others is, the state of the model at a glance. It
-            tells nobody, because the others do. None with the native engine.
+            tells nobody, because the others do.
 
     Example:
         monitor = ModelMonitorSuite(
@@ -140,7 +141,8 @@ class ModelMonitorSuite(Construct):
                 named after the pipeline's execution.
             encryption_key: Made when left out.
             topic: Made when left out.
-            violation_alarms: By severity; one violation of either in one run by default.
+            violation_alarms: By severity; one violation of either in one run by default. The native
+                engine's violations have none: it takes the settings for warnings, else the others.
             baselines: Where reference, constraints and model come from, if from the model package
                 that is served.
             alarm_when_empty: Whether a run that found no data alarms. Open engine only.
@@ -159,6 +161,15 @@ class ModelMonitorSuite(Construct):
         check_suite(problems, self, monitor_name, target, monitors, schedule, engine, baselines)
         hours = hours_between(schedule) if isinstance(schedule, Schedule) else 1
         check_alarms(problems, violation_alarms, hours=hours)
+        if isinstance(engine, NativeEngine):
+            for severity, wanted in violation_alarms.items():
+                problems.check(
+                    wanted.at_least == 1,
+                    f"violation_alarms[{severity}].at_least",
+                    got=wanted.at_least,
+                    allowed="1 with NativeEngine, which does not count violations",
+                    instead="Leave it out, or take OpenEngine().",
+                )
         problems.check(
             not alarm_when_empty or isinstance(engine, OpenEngine),
             "alarm_when_empty",
@@ -193,20 +204,36 @@ class ModelMonitorSuite(Construct):
         self.monitors = tuple(type(monitor) for monitor in monitors)
         self.open_monitor: OpenMonitor | None = None
         self.native_monitors: dict[type[Monitor], NativeMonitor] = {}
-        self.violation_alarms: dict[Severity, cloudwatch.Alarm] = {}
-        self.model_alarms: dict[tuple[type[Monitor], Severity], cloudwatch.Alarm] = {}
-        self.run_alarm: cloudwatch.Alarm | None = None
-        self.empty_alarm: cloudwatch.Alarm | None = None
-        self.model_alarm: cloudwatch.CompositeAlarm | None = None
+        self.package_copies: PackageCopies | None = None
         if isinstance(engine, NativeEngine):
             self.native_monitors = {
                 type(monitor): make_native_monitor(plan, monitor, engine) for monitor in monitors
             }
+            if baselines is not None:
+                self.package_copies = PackageCopies(
+                    self,
+                    "Baselines",
+                    plan=plan,
+                    baselines=baselines,
+                    monitors=[(monitor, KINDS[type(monitor)].slug) for monitor in monitors],
+                    topic=self.topic,
+                )
+            made = native_alarms(self, violation_alarms, Duration.hours(hours))
         else:
             self.open_monitor = make_open_monitor(plan, monitors, engine)
-            self._alarms(
-                self.open_monitor, violation_alarms, Duration.hours(hours), alarm_when_empty
+            made = open_alarms(
+                self,
+                self.open_monitor.pipeline_name,
+                violation_alarms,
+                Duration.hours(hours),
+                when_empty=alarm_when_empty,
             )
+        self.violation_alarms: dict[Severity, cloudwatch.Alarm] = made.violations
+        self.model_alarms: dict[tuple[type[Monitor], Severity], cloudwatch.Alarm] = made.models
+        self.native_alarms: dict[type[Monitor], cloudwatch.Alarm] = made.natives
+        self.run_alarm: cloudwatch.Alarm = made.run
+        self.empty_alarm: cloudwatch.Alarm | None = made.empty
+        self.model_alarm: cloudwatch.CompositeAlarm = made.sum_up(self)
 
     def violation_pattern(self, severity: Severity | None = None) -> events.EventPattern:
         """The pattern of the event that a run with violations causes.
@@ -232,22 +259,18 @@ class ModelMonitorSuite(Construct):
             )
         if severity is not None:
             self._refuse("violation_pattern(severity)", "Leave the severity out.")
-        stack = Stack.of(self)
-        return events.EventPattern(
-            source=["aws.sagemaker"],
-            detail_type=["SageMaker Processing Job State Change"],
-            detail={
-                "ExitMessage": events.Match.prefix("CompletedWithViolations"),
-                "MonitoringScheduleArn": [
-                    stack.format_arn(
-                        service="sagemaker",
-                        resource="monitoring-schedule",
-                        resource_name=made.schedule_name,
-                    )
-                    for made in self.native_monitors.values()
-                ],
-            },
-        )
+        return run_pattern(self.schedule_arns(self.monitors), with_violations())
+
+    def schedule_arns(self, kinds: Sequence[type[Monitor]]) -> list[str]:
+        """The ARNs of the native engine's schedules of some kinds of monitors."""
+        return [
+            Stack.of(self).format_arn(
+                service="sagemaker",
+                resource="monitoring-schedule",
+                resource_name=self.native_monitors[kind].schedule_name,
+            )
+            for kind in kinds
+        ]
 
     def on_violation(
         self, construct_id: str, *, target: events.IRuleTarget | None = None
@@ -276,6 +299,7 @@ class ModelMonitorSuite(Construct):
         cool_down: Duration | None = None,
         most_per_week: int = 3,
         approval: Duration | None = None,
+        starter: sfn.IStateMachine | None = None,
     ) -> Retraining:
         """Answer violations by starting a pipeline, such as the one that trained the model.
 
@@ -290,6 +314,9 @@ class ModelMonitorSuite(Construct):
             most_per_week: How many starts in seven days, 1 to 50.
             approval: For how long a person is asked before each start, an hour to 30 days; nobody
                 is asked when left out.
+            starter: What starts the pipeline once no other execution runs, such as
+                ``TrainingPipeline.starter.machine``. Without it the pipeline is looked at before
+                it is started; what others start in that moment runs beside it.
 
         Raises:
             ValidationError: With what is out of range, and with the native engine for paths into
@@ -308,6 +335,7 @@ class ModelMonitorSuite(Construct):
             topic=self.topic,
             encryption_key=self.encryption_key,
             event_is_ours=self.open_monitor is not None,
+            starter=starter,
         )
 
     def widgets(self, *, width: int = 12) -> list[cloudwatch.IWidget]:
@@ -451,66 +479,6 @@ class ModelMonitorSuite(Construct):
             display_name=f"Monitor {self.monitor_name}",
             master_key=self.encryption_key,
             enforce_ssl=True,
-        )
-
-    def _alarms(
-        self,
-        made: OpenMonitor,
-        violation_alarms: Mapping[Severity, ViolationAlarm],
-        period: Duration,
-        alarm_when_empty: bool,
-    ) -> None:
-        for kind in self.monitors:
-            for severity, wanted in violation_alarms.items():
-                alarm = make_alarm(
-                    self,
-                    f"{severity.capitalize()}ViolationsAlarm"
-                    if kind is DataQuality
-                    else f"{severity.capitalize()}{kind.__name__}Alarm",
-                    description=f"{self.monitor_name}: {severity} violations of {_CALLED[kind]}. "
-                    f"Reports: {self.reports.uri}",
-                    metric=self.metric_violations(severity, monitor=kind, period=period),
-                    threshold=wanted.at_least,
-                    runs=wanted.runs,
-                    of_last=wanted.of_last,
-                    topic=self.topic,
-                )
-                if kind is DataQuality:
-                    self.violation_alarms[severity] = alarm
-                else:
-                    self.model_alarms[kind, severity] = alarm
-        self.run_alarm = make_alarm(
-            self,
-            "RunAlarm",
-            description=f"{self.monitor_name}: a run of {made.pipeline_name} gave no answer",
-            metric=failed_executions(made.pipeline_name, period),
-            threshold=1,
-            topic=self.topic,
-        )
-        if alarm_when_empty:
-            self.empty_alarm = make_alarm(
-                self,
-                "EmptyAlarm",
-                description=f"{self.monitor_name}: a run found no data",
-                metric=self.metric_records(monitor=self.monitors[0], period=period),
-                threshold=1,
-                below=True,
-                topic=self.topic,
-            )
-        alarms = [
-            *self.violation_alarms.values(),
-            *self.model_alarms.values(),
-            self.run_alarm,
-            *([self.empty_alarm] if self.empty_alarm is not None else []),
-        ]
-        self.model_alarm = cloudwatch.CompositeAlarm(
-            self,
-            "ModelAlarm",
-            # CDK would put a hash of its own into the name.
-            composite_alarm_name=f"{self.monitor_name}-model",
-            alarm_description=f"{self.monitor_name}: something is wrong with model or data",
-            alarm_rule=cloudwatch.AlarmRule.any_of(*alarms),
-            actions_enabled=False,
         )
 
     def _refuse(self, method: str, instead: str) -> NoReturn:

@@ -1,9 +1,11 @@
 """Is the model fair enough, and does it look at sensible things?
 
-**Bias**: for each facet's group, the pre-training measures on the training data (CI, DPL, KL, JS)
-and the post-training measures on the test data (DPPL, DI, AD, RD, DAR), as the SageMaker developer
-guide defines them ("Pre-training Bias Metrics", "Post-training Data and Model Bias Metrics"). The
-group named is *d*, everybody else *a*; a positive value means that *d* is at a disadvantage.
+**Bias**: for each facet's group, the pre-training measures on the training data and the
+post-training measures on the test data, as the SageMaker developer guide defines them
+("Pre-training Bias Metrics", "Post-training Data and Model Bias Metrics"): all but the conditional
+ones, which need a group variable, and the flip test, which needs data without texts. The group
+named is *d*, everybody else *a*; a positive value means that *d* is at a disadvantage, but for
+KL, JS, LP, TVD, KS and GE, which have no sign.
 
 **Explainability**: each feature's share of the model's output, by SHAP values, which XGBoost
 computes exactly for its own trees: no library besides XGBoost's is needed, nor the internet.
@@ -20,7 +22,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import boosting  # noqa: F401  # before XGBoost: see there
 import failures
@@ -38,11 +40,20 @@ _DESCRIPTIONS = {
     "DPL": "Difference in Positive Proportions in Labels",
     "KL": "Kullback-Leibler Divergence",
     "JS": "Jensen-Shannon Divergence",
+    "LP": "Lp-norm",
+    "TVD": "Total Variation Distance",
+    "KS": "Kolmogorov-Smirnov",
     "DPPL": "Difference in Positive Proportions in Predicted Labels",
     "DI": "Disparate Impact",
-    "AD": "Accuracy Difference",
+    "DCA": "Difference in Conditional Acceptance",
+    "DCR": "Difference in Conditional Rejection",
+    "SD": "Specificity Difference",
     "RD": "Recall Difference",
     "DAR": "Difference in Acceptance Rates",
+    "DRR": "Difference in Rejection Rates",
+    "AD": "Accuracy Difference",
+    "TE": "Treatment Equality",
+    "GE": "Generalized Entropy",
 }
 # DI is a ratio: 1 says that groups are treated alike, not 0.
 _LIMITED = tuple(name for name in _DESCRIPTIONS if name != "DI")
@@ -114,24 +125,54 @@ def bias_measures(group: Booleans, truth: Booleans, said: Booleans | None) -> di
     rest = ~group
     if said is None:
         share_a, share_d = float(truth[rest].mean()), float(truth[group].mean())
-        middle = (share_a + share_d) / 2
+        middle, gap = (share_a + share_d) / 2, abs(share_a - share_d)
         found = {
             "CI": float(rest.sum() - group.sum()) / len(group),
             "DPL": share_a - share_d,
             "KL": _divergence(share_a, share_d),
             "JS": (_divergence(share_a, middle) + _divergence(share_d, middle)) / 2,
+            # With two kinds of labels these say the same.
+            "LP": math.sqrt(2) * gap,
+            "TVD": gap,
+            "KS": gap,
         }
     else:
         said_a, said_d = float(said[rest].mean()), float(said[group].mean())
-        right = said == truth
+        a, d = (_Answers.of(truth[each], said[each]) for each in (rest, group))
         found = {
             "DPPL": said_a - said_d,
             "DI": _over(said_d, said_a),
-            "AD": float(right[rest].mean() - right[group].mean()),
-            "RD": _share(said, rest & truth) - _share(said, group & truth),
-            "DAR": _share(truth, rest & said) - _share(truth, group & said),
+            "DCA": _over(a.tp + a.fn, a.tp + a.fp) - _over(d.tp + d.fn, d.tp + d.fp),
+            "DCR": _over(d.tn + d.fp, d.tn + d.fn) - _over(a.tn + a.fp, a.tn + a.fn),
+            "SD": _over(d.tn, d.tn + d.fp) - _over(a.tn, a.tn + a.fp),
+            "RD": _over(a.tp, a.tp + a.fn) - _over(d.tp, d.tp + d.fn),
+            "DAR": _over(a.tp, a.tp + a.fp) - _over(d.tp, d.tp + d.fp),
+            "DRR": _over(d.tn, d.tn + d.fn) - _over(a.tn, a.tn + a.fn),
+            "AD": _over(a.tp + a.tn, int(rest.sum())) - _over(d.tp + d.tn, int(group.sum())),
+            "TE": _over(d.fn, d.fp) - _over(a.fn, a.fp),
+            "GE": _entropy(truth, said),
         }
     return {name: value for name, value in found.items() if math.isfinite(value)}
+
+
+class _Answers(NamedTuple):
+    """How many answers of a group are right and wrong, by what was said."""
+
+    tn: int
+    fp: int
+    fn: int
+    tp: int
+
+    @classmethod
+    def of(cls, truth: Booleans, said: Booleans) -> "_Answers":
+        return cls(*np.bincount(2 * truth + said, minlength=4).tolist())
+
+
+def _entropy(truth: Booleans, said: Booleans) -> float:
+    """Generalized entropy of order 2 of what the answers are worth to people: 0, 1 or 2."""
+    worth = said.astype(float) - truth + 1
+    mean = float(worth.mean())
+    return (float((worth**2).mean()) / mean**2 - 1) / 2 if mean else math.nan
 
 
 def _attributions(
@@ -235,10 +276,6 @@ def _write(
 def _save(path: Path, content: Mapping[str, Any]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n", encoding="utf-8")
-
-
-def _share(what: Booleans, among: Booleans) -> float:
-    return float(what[among].mean()) if among.any() else math.nan
 
 
 def _over(part: float, whole: float) -> float:

@@ -1,6 +1,7 @@
 """Serve the model: raw rows in, probability and label out.
 
-The container calls `model_fn` once, then `input_fn`, `predict_fn` and `output_fn` per request.
+The container calls `model_fn` once, then `input_fn`, `predict_fn` and `output_fn` per request. The
+drift monitor asks `explain_fn` instead of `predict_fn` what predictions rest on.
 
 Requests:
 
@@ -22,6 +23,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+import numpy.typing as npt
 import xgboost
 from encoding import Encoding, EncodingError
 
@@ -120,24 +123,26 @@ def predict_fn(data: Rows, model: Model) -> list[Prediction]:
         RequestError: A row doesn't have the model's columns, or a number isn't one (400).
     """
     encoding = model.encoding
-    rows = _named(data, encoding)
-    table = {name: [row[name] for row in rows] for name in encoding.features}
-    try:
-        matrix = encoding.matrix(table)
-    except EncodingError as error:
-        raise RequestError(str(error)) from error
-    probabilities = model.booster.predict(
-        xgboost.DMatrix(
-            matrix,
-            feature_names=list(encoding.features),
-            feature_types=encoding.feature_types,
-            enable_categorical=True,
-        )
-    )
+    probabilities = model.booster.predict(_matrix(data, encoding))
     return [
         Prediction(float(each), encoding.labels[bool(each >= encoding.threshold)])
         for each in probabilities
     ]
+
+
+def explain_fn(data: Rows, model: Model) -> tuple[list[str], npt.NDArray[np.float32]]:
+    """Say what predictions rest on: the features' names and their SHAP values, a row each.
+
+    The values are exact (TreeSHAP, which XGBoost has for its own trees), in log odds: with the
+    model's mean they add up to the log odds of the probability that `predict_fn` gives. The
+    endpoint never calls this; the drift monitor does.
+
+    Raises:
+        RequestError: As `predict_fn` does.
+    """
+    names = list(model.encoding.features)
+    values = model.booster.predict(_matrix(data, model.encoding), pred_contribs=True)
+    return names, values[:, : len(names)]  # without the last column, the mean
 
 
 def output_fn(predictions: Sequence[Prediction], accept: str) -> str:
@@ -158,6 +163,21 @@ def output_fn(predictions: Sequence[Prediction], accept: str) -> str:
         f"'{accept}' cannot be answered; accept {JSON} or {CSV}.",
         status=406,
         phrase="Not Acceptable",
+    )
+
+
+def _matrix(data: Rows, encoding: Encoding) -> xgboost.DMatrix:
+    rows = _named(data, encoding)
+    table = {name: [row[name] for row in rows] for name in encoding.features}
+    try:
+        matrix = encoding.matrix(table)
+    except EncodingError as error:
+        raise RequestError(str(error)) from error
+    return xgboost.DMatrix(
+        matrix,
+        feature_names=list(encoding.features),
+        feature_types=encoding.feature_types,
+        enable_categorical=True,
     )
 
 

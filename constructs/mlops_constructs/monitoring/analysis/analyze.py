@@ -11,12 +11,12 @@ from __future__ import annotations
 import argparse
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from . import attribution, checks, history, labelled, layouts, publish, tolerances
+from . import checks, history, layouts, publish, tolerances
 from .batches import Batch, read_batches
 from .capture import Captured, capture_batches
 from .documents import document, write_json
@@ -257,11 +257,30 @@ def _current(
     )
 
 
-_ANALYSES = {
+def _model_quality(*given: Any) -> None:
+    # Here and below: loading scipy.stats takes longer than most runs of the data monitor.
+    from . import labelled
+
+    labelled.model_quality(*given)
+
+
+def _model_bias(*given: Any) -> None:
+    from . import bias_drift
+
+    bias_drift.model_bias(*given)
+
+
+def _attribution_drift(*given: Any) -> None:
+    from . import attribution
+
+    attribution.attribution_drift(*given)
+
+
+_ANALYSES: dict[str, tuple[str, Callable[..., None]]] = {
     "DataQuality": ("", _data_quality),
-    "ModelQuality": ("model-quality", labelled.model_quality),
-    "ModelBias": ("bias", labelled.model_bias),
-    "ModelExplainability": ("explainability", attribution.attribution_drift),
+    "ModelQuality": ("model-quality", _model_quality),
+    "ModelBias": ("bias", _model_bias),
+    "ModelExplainability": ("explainability", _attribution_drift),
 }
 _BADNESS = ("Failed", "CompletedWithViolations", "NoData", "Completed")
 

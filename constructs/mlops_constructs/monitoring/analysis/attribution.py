@@ -17,15 +17,16 @@ Where the values come from, the first that is there:
    walked there and back. It works with any model; AWS's containers hold no SHAP library.
 
 Both sets of records are explained by the model that is served, with the same draws, so that noise
-and model are the same on both sides. A baseline in Clarify's layout takes the reference's place
-where the values are exact.
+and model are the same on both sides. Where the values are exact, nDCG is that against a baseline in
+Clarify's layout, if there is one; shares are compared with the reference's in any case, because a
+baseline does not say how much they differ from record to record.
 """
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +73,8 @@ class Shift:
         rank_correlation: Kendall's tau of the two orders; NaN for a single feature.
         p_value: How often chance makes an nDCG as low; of a known baseline, 0 or 1.
         p_shares: How often chance moves any share as much as that of each feature; empty for a
-            known baseline, of which single records are not known.
+            known baseline alone, of which single records are not known.
+        reference: Mean absolute attribution of the reference, where ``before`` is a baseline's.
     """
 
     before: dict[str, float]
@@ -81,11 +83,13 @@ class Shift:
     rank_correlation: float
     p_value: float
     p_shares: dict[str, float]
+    reference: dict[str, float] | None = None
 
     def share(self, name: str) -> tuple[float, float]:
-        """A feature's part of all attribution, before and now."""
-        before, now = (sum(side.values()) or 1.0 for side in (self.before, self.now))
-        return self.before[name] / before, self.now[name] / now
+        """A feature's part of all attribution, in the reference and now."""
+        before, now = self.reference or self.before, self.now
+        whole, current = (sum(side.values()) or 1.0 for side in (before, now))
+        return before[name] / whole, now[name] / current
 
     def features(self) -> list[dict[str, Any]]:
         """Each feature with its attribution and rank on both sides, the largest now first."""
@@ -324,18 +328,18 @@ def _explain(  # noqa: PLR0917  # one caller, whose locals these are
         exact = model.explain(records, names)
         return exact if exact is not None else shapley(model.predict, records, background, names)
 
-    before = np.array([[known[name] for name in names]]) if known else values(background)
+    before, now = values(background), values(explained)
     report["notes"].append(
         f"Attributions of {len(explained)} of {len(new)} records by "
         f"{'explain_fn of the model' if model.explains else 'permutation sampling'}."
     )
-    return compare(
-        names,
-        before,
-        values(explained),
-        settings.false_alarm_rate,
-        threshold=settings.attribution_threshold,
-    )
+    rate, threshold = settings.false_alarm_rate, settings.attribution_threshold
+    shift = compare(names, before, now, rate, threshold=threshold)
+    if known:
+        row = np.array([[known[name] for name in names]])
+        against = compare(names, row, now, rate, threshold=threshold)
+        shift = replace(against, reference=shift.before, p_shares=shift.p_shares)
+    return shift
 
 
 def _check(shift: Shift, settings: Settings) -> list[Violation]:

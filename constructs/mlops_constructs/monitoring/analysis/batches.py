@@ -11,17 +11,22 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pyarrow as pa  # type: ignore[import-not-found,import-untyped,unused-ignore]  # only in the containers
 import pyarrow.csv as pa_csv  # type: ignore[import-not-found,import-untyped,unused-ignore]  # as above
 import pyarrow.json as pa_json  # type: ignore[import-not-found,import-untyped,unused-ignore]  # as above
 import pyarrow.parquet as pq  # type: ignore[import-not-found,import-untyped,unused-ignore]  # as above
 
+from .ahead import ahead, in_order
 from .errors import AnalysisError
 from .sources import File
 
 #: Bytes of text that are parsed at once.
 BLOCK = 4 << 20
 _MOST_ROWS = 65_536
+#: As much as pyarrow takes for the size of a block.
+_MOST_BYTES = (1 << 31) - 1
+_END_OF_LINE = ord(b"\n")
 _CELLS = 5_000_000
 #: Text as numbers of its distinct values: what is parsed or compared is each value once.
 CODED = pa.dictionary(pa.int32(), pa.string())
@@ -41,7 +46,7 @@ class Batch:
 
 
 def read_batches(files: Iterable[File], names: Sequence[str]) -> Iterator[Batch]:
-    """All rows of files.
+    """All rows of files, read while what was read before is used.
 
     Args:
         files: The ending says the format, with ``.gz`` for compressed text.
@@ -50,6 +55,10 @@ def read_batches(files: Iterable[File], names: Sequence[str]) -> Iterator[Batch]
     Raises:
         AnalysisError: If a file cannot be read, with its name.
     """
+    return ahead(_batches(files, names))
+
+
+def _batches(files: Iterable[File], names: Sequence[str]) -> Iterator[Batch]:
     for file in files:
         if not file.path.stat().st_size:
             continue
@@ -67,8 +76,32 @@ def read_batches(files: Iterable[File], names: Sequence[str]) -> Iterator[Batch]
 
 def of_table(table: Any) -> Iterator[Batch]:
     """The batches of a table that is in memory."""
-    for part in table.to_batches(max_chunksize=rows_at_once(table.num_columns)):
+    whole = table.unify_dictionaries().combine_chunks()
+    for part in whole.to_batches(max_chunksize=rows_at_once(table.num_columns)):
         yield _of_record_batch(part)
+
+
+def of_tables(parts: Iterable[Any]) -> Iterator[Batch]:
+    """The batches of small tables and of batches in between, in their order.
+
+    Neighbours with the same columns go together: what is done once a batch is done less often.
+    """
+    waiting: list[Any] = []
+    rows = 0
+    for part in parts:
+        if waiting and (isinstance(part, Batch) or part.schema != waiting[0].schema):
+            yield from of_table(pa.concat_tables(waiting))
+            waiting, rows = [], 0
+        if isinstance(part, Batch):
+            yield part
+            continue
+        waiting.append(part)
+        rows += part.num_rows
+        if rows > rows_at_once(part.num_columns) // 2:
+            yield from of_table(pa.concat_tables(waiting))
+            waiting, rows = [], 0
+    if waiting:
+        yield from of_table(pa.concat_tables(waiting))
 
 
 def of_rows(rows: Sequence[Mapping[str, Any]]) -> Batch:
@@ -82,24 +115,50 @@ def rows_at_once(columns: int) -> int:
     return max(16, min(_MOST_ROWS, _CELLS // max(1, columns)))
 
 
-def blocks_of(file: File) -> Iterator[tuple[int, bytes]]:
-    """Whole lines of a text file, a few megabytes at a time, with the number of the first one."""
-    number, rest = 1, b""
+def blocks_of(file: File) -> Iterator[tuple[int, Any]]:
+    """Whole lines of a text file, a few megabytes at a time, with the number of the first one.
+
+    They are arrow buffers: memory that was used before, which the system need not clear again.
+    """
+    number, rest = 1, np.empty(0, np.uint8)
+    ends = np.empty(BLOCK, bool)
     with pa.input_stream(str(file.path), compression="gzip" if _is_gzip(file) else None) as stream:
         while True:
-            block = stream.read(BLOCK)
-            if not block:
+            block = pa.allocate_buffer(len(rest) + BLOCK)
+            text = np.frombuffer(block, np.uint8)
+            text[: len(rest)] = rest
+            read = stream.readinto(text[len(rest) :])
+            if not read:
                 break
-            end = block.rfind(b"\n") + 1
-            if not end:
-                rest += block
-                continue
-            whole = b"".join((rest, memoryview(block)[:end]))
-            yield number, whole
-            number += whole.count(b"\n")
-            rest = block[end:]
-    if rest.strip():
-        yield number, rest
+            new, text = text[len(rest) :][:read], text[: len(rest) + read]
+            lines = int(np.count_nonzero(np.equal(new, _END_OF_LINE, out=ends[:read])))
+            end = _after_last_line(text) if lines else 0
+            rest = text[end:].copy()
+            if lines:
+                yield number, block.slice(0, end)
+                number += lines
+    if rest.tobytes().strip():
+        yield number, pa.py_buffer(rest)
+
+
+def _after_last_line(text: Any) -> int:
+    """Where the last whole line ends, which there is; hardly ever is that far from the end."""
+    size = 1 << 16
+    while True:
+        at = int(text[-size:].tobytes().rfind(b"\n"))
+        if at >= 0:
+            return max(0, len(text) - size) + at + 1
+        size *= 16
+
+
+def parse_json(block: Any, options: Any = None) -> Any:
+    """A table of whole lines of JSON, in this thread alone.
+
+    Raises:
+        pyarrow.ArrowException: If they are no such table.
+    """
+    whole = pa_json.ReadOptions(use_threads=False, block_size=min(block.size, _MOST_BYTES))
+    return pa_json.read_json(pa.BufferReader(block), whole, options)
 
 
 def _is_gzip(file: File) -> bool:
@@ -158,18 +217,23 @@ def _header(file: File) -> list[str]:
 
 
 def _read_json(file: File) -> Iterator[Batch]:
-    for number, block in blocks_of(file):
-        try:
-            table = pa_json.read_json(pa.BufferReader(block))
-        except pa.ArrowException:  # a line that is wrong, or lines that differ in type  # noqa: PERF203  # each is judged alone
-            yield of_rows(_json_rows(file.name, number, block))
-        else:
-            yield from of_table(table)
+    yield from of_tables(
+        of_rows(_json_rows(number, block)) if table is None else table
+        for number, block, table in in_order(_json_table, blocks_of(file))
+    )
 
 
-def _json_rows(name: str, number: int, block: bytes) -> list[Mapping[str, Any]]:
+def _json_table(numbered: tuple[int, Any]) -> tuple[int, Any, Any]:
+    number, block = numbered
+    try:
+        return number, block, parse_json(block)
+    except pa.ArrowException:  # a line that is wrong, or lines that differ in type
+        return number, block, None
+
+
+def _json_rows(number: int, block: Any) -> list[Mapping[str, Any]]:
     rows: list[Mapping[str, Any]] = []
-    for at, line in enumerate(block.splitlines(), start=number):
+    for at, line in enumerate(block.to_pybytes().splitlines(), start=number):
         if line.strip():
             try:
                 row = json.loads(line)

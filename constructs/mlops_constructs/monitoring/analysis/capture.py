@@ -5,8 +5,9 @@ The layout is that of the developer guide, "Data capture": ``captureData.endpoin
 and ``eventMetadata`` with ``inferenceTime``, ``eventId`` and perhaps ``inferenceId``. A payload may
 hold several records.
 
-What is well-formed is parsed by pyarrow, a few megabytes at a time. A block in which anything is
-odd is read again, line by line, so that one broken request costs only itself.
+A few megabytes are read at a time, and several of them at once. Lines that are alike are cut, what
+else is well-formed is parsed by pyarrow, and a block in which anything is odd is read again, line
+by line, so that one broken request costs only itself.
 """
 
 from __future__ import annotations
@@ -25,7 +26,9 @@ import pyarrow.compute as pc  # type: ignore[import-not-found,import-untyped,unu
 import pyarrow.csv as pa_csv  # type: ignore[import-not-found,import-untyped,unused-ignore]  # as above
 import pyarrow.json as pa_json  # type: ignore[import-not-found,import-untyped,unused-ignore]  # as above
 
-from .batches import BLOCK, CODED, Batch, blocks_of, of_rows, of_table
+from .ahead import ahead, in_order
+from .batches import CODED, Batch, blocks_of, of_rows, of_tables, parse_json
+from .capture_lines import read_lines
 from .sources import File
 from .window import Window, parse_time
 
@@ -36,11 +39,14 @@ _FEW = 5
 
 _TEXT = pa.string()
 _PART = pa.struct([("data", _TEXT), ("encoding", _TEXT), ("observedContentType", _TEXT)])
-_EVENT = pa.schema(
-    [
-        ("captureData", pa.struct([("endpointInput", _PART)])),
-        ("eventMetadata", pa.struct([("inferenceTime", _TEXT)])),
-    ]
+_EVENT = pa_json.ParseOptions(
+    explicit_schema=pa.schema(
+        [
+            ("captureData", pa.struct([("endpointInput", _PART)])),
+            ("eventMetadata", pa.struct([("inferenceTime", _TEXT)])),
+        ]
+    ),
+    unexpected_field_behavior="ignore",
 )
 
 
@@ -74,6 +80,16 @@ class _Layout:
     missing: Sequence[str]
 
 
+@dataclass(frozen=True)
+class _Block:
+    """Some whole lines of a file, the number of the first; or why the file cannot be read on."""
+
+    file: str
+    number: int
+    text: Any
+    fault: str = ""
+
+
 def capture_batches(
     files: Iterable[File],
     window: Window,
@@ -94,18 +110,37 @@ def capture_batches(
         missing: How a missing number is spelled.
     """
     layout = _Layout(columns, frozenset(numbers), missing)
-    for file in files:
-        try:
-            for number, block in blocks_of(file):
-                yield from _read_block(captured, file.name, number, block, window, layout)
-        except (OSError, EOFError) as error:  # such as a compressed file that ends too soon  # noqa: PERF203  # each is judged alone
+    return of_tables(_tables(files, window, layout, captured))
+
+
+def _tables(
+    files: Iterable[File], window: Window, layout: _Layout, captured: Captured
+) -> Iterator[Any]:
+    """Arrow tables, and batches of what was read line by line."""
+
+    def parsed(block: _Block) -> tuple[_Block, Any]:
+        return block, None if block.fault else _fast(block.text, window, layout)
+
+    for block, found in in_order(parsed, ahead(_blocks(files))):
+        if block.fault:
             captured.requests += 1
-            captured.note(file.name, f"cannot be read to its end: {error}")
+            captured.note(block.file, f"cannot be read to its end: {block.fault}")
+        elif found is None:
+            rows: list[dict[str, Any]] = []
+            for at, event in events_of(block.text):
+                where = f"{block.file}:{block.number + at}"
+                rows += _read_event(captured, where, event, window, layout.columns)
+            if rows:
+                yield of_rows(rows)
+        else:
+            tables, requests = found
+            captured.requests += requests
+            yield from tables
 
 
-def events_of(block: bytes) -> Iterator[tuple[int, Any]]:
+def events_of(block: Any) -> Iterator[tuple[int, Any]]:
     """The lines of a block that hold something, as JSON or None, with their place in it."""
-    for at, line in enumerate(block.splitlines()):
+    for at, line in enumerate(block.to_pybytes().splitlines()):
         if line.strip():
             try:
                 yield at, json.loads(line)
@@ -122,51 +157,53 @@ def records_of(part: Any, columns: Sequence[str]) -> list[dict[str, Any]]:
     return [_named(record, columns) for record in _records(part["data"], part, columns)]
 
 
-def _read_block(  # noqa: PLR0917  # one caller, whose locals these are
-    captured: Captured,
-    name: str,
-    number: int,
-    block: bytes,
-    window: Window,
-    layout: _Layout,
-) -> Iterator[Batch]:
+def _blocks(files: Iterable[File]) -> Iterator[_Block]:
+    for file in files:
+        try:
+            for number, text in blocks_of(file):
+                yield _Block(file.name, number, text)
+        except (OSError, EOFError) as error:  # such as a compressed file that ends too soon  # noqa: PERF203  # each is judged alone
+            yield _Block(file.name, 0, None, str(error))
+
+
+def _fast(text: Any, window: Window, layout: _Layout) -> tuple[list[Any], int] | None:
+    """The tables of a block in which nothing is odd, and how many requests it holds."""
     try:
-        batches, requests = _fast(block, window, layout)
+        return _parsed(text, window, layout)
     except (pa.ArrowException, ValueError, TypeError, IndexError):
-        rows: list[dict[str, Any]] = []
-        for at, event in events_of(block):
-            rows += _read_event(captured, f"{name}:{number + at}", event, window, layout.columns)
-        if rows:
-            yield of_rows(rows)
+        return None
+
+
+def _parsed(text: Any, window: Window, layout: _Layout) -> tuple[list[Any], int]:
+    lines = read_lines(text)
+    if lines is None:
+        data, moments, shapes = _parts(text)
     else:
-        captured.requests += requests
-        yield from batches
+        data, moments = lines.data, lines.moments
+        shape = f"{lines.encoding} {lines.content_type.lower()}"
+        shapes = pa.repeat(shape, len(data))
+    inside = _inside(moments, window)
+    if not inside.all():
+        keep = pa.array(inside)
+        data, shapes = data.filter(keep), shapes.filter(keep)
+    found = shapes.unique().to_pylist()
+    tables = [
+        _table(data if len(found) == 1 else data.filter(pc.equal(shapes, shape)), shape, layout)
+        for shape in found
+    ]
+    return tables, len(data)
 
 
-def _fast(block: bytes, window: Window, layout: _Layout) -> tuple[list[Batch], int]:
-    """A block in which nothing is odd; raises when something is."""
-    table = pa_json.read_json(
-        pa.BufferReader(block),
-        parse_options=pa_json.ParseOptions(
-            explicit_schema=_EVENT, unexpected_field_behavior="ignore"
-        ),
-    ).combine_chunks()
+def _parts(text: Any) -> tuple[Any, Any, Any]:
+    """Payloads, moments, and what kind of payloads they are, of lines that are parsed."""
+    table = parse_json(text, _EVENT).combine_chunks()
     part = table["captureData"].combine_chunks().field("endpointInput")
     moments = table["eventMetadata"].combine_chunks().field("inferenceTime")
     data, encoding, kind = (_whole(part.field(index)) for index in range(3))
     if data.null_count or encoding.null_count or moments.null_count or part.null_count:
         raise ValueError("fields are missing")
-    inside = _inside(_whole(moments), window)
-    if not inside.all():
-        keep = pa.array(inside)
-        data, encoding, kind = (each.filter(keep) for each in (data, encoding, kind))
-    shape = pc.binary_join_element_wise(encoding, pc.utf8_lower(kind.fill_null("")), " ")
-    batches: list[Batch] = []
-    shapes = shape.unique().to_pylist()
-    for one in shapes:
-        texts = data if len(shapes) == 1 else data.filter(pc.equal(shape, one))
-        batches += _payloads(texts, one, layout)
-    return batches, len(data)
+    kind = pc.utf8_lower(kind.fill_null(""))
+    return data, _whole(moments), pc.binary_join_element_wise(encoding, kind, " ")
 
 
 def _whole(array: Any) -> Any:
@@ -181,7 +218,7 @@ def _inside(moments: Any, window: Window) -> Any:
     return inside[coded.indices.to_numpy(zero_copy_only=False)] if parsed else inside
 
 
-def _payloads(texts: Any, shape: str, layout: _Layout) -> Iterator[Batch]:
+def _table(texts: Any, shape: str, layout: _Layout) -> Any:
     encoding, _, kind = shape.partition(" ")
     if encoding == "BASE64":
         texts = pa.array(
@@ -198,40 +235,42 @@ def _payloads(texts: Any, shape: str, layout: _Layout) -> Iterator[Batch]:
 
 def _joined(texts: Any) -> Any:
     one = pa.ListArray.from_arrays(pa.array([0, len(texts)], pa.int32()), texts)
-    return pa.BufferReader(pc.binary_join(one, "\n")[0].as_buffer())
+    return pc.binary_join(one, "\n")[0].as_buffer()
 
 
-def _csv_payloads(texts: Any, layout: _Layout) -> Iterator[Batch]:
+def _csv_payloads(texts: Any, layout: _Layout) -> Any:
     columns = list(layout.columns)
-    if pc.any(pc.starts_with(texts, ",".join(columns))).as_py() or not columns:
+    if not columns or len(set(columns)) < len(columns):
+        raise ValueError("no names")
+    if pc.any(pc.starts_with(texts, ",".join(columns))).as_py():
         raise ValueError("a header")
     text = _joined(texts)
     try:
-        table = _csv(text, columns, layout.numbers, layout.missing)
+        return _csv(text, columns, layout.numbers, layout.missing)
     except pa.ArrowInvalid:  # one that is no number; if it is another matter, it is again
-        text.seek(0)
-        table = _csv(text, columns, frozenset(), layout.missing)
-    return of_table(table.unify_dictionaries().combine_chunks())
+        return _csv(text, columns, frozenset(), layout.missing)
 
 
 def _csv(text: Any, columns: list[str], numbers: frozenset[str], missing: Sequence[str]) -> Any:
     types = {name: pa.float64() if name in numbers else CODED for name in columns}
     return pa_csv.read_csv(
-        text,
-        read_options=pa_csv.ReadOptions(column_names=columns, block_size=2 * BLOCK),
+        pa.BufferReader(text),
+        read_options=pa_csv.ReadOptions(
+            column_names=columns, use_threads=False, block_size=text.size + 1
+        ),
         convert_options=pa_csv.ConvertOptions(
             column_types=types, null_values=list(missing), strings_can_be_null=False
         ),
     )
 
 
-def _json_payloads(texts: Any) -> Iterator[Batch]:
+def _json_payloads(texts: Any) -> Any:
     if pc.any(pc.match_substring(texts, "\n")).as_py():
         raise ValueError("payloads of several lines")
-    table = pa_json.read_json(_joined(texts))
+    table = parse_json(_joined(texts))
     if table.num_rows != len(texts) or _ENVELOPES & set(table.column_names):
         raise ValueError("not one flat record a payload")
-    return of_table(table.combine_chunks())
+    return table
 
 
 def _read_event(

@@ -25,8 +25,8 @@ from . import distances
 from .sketch import Column, Numbers
 
 _LEAST_EXPECTED = 8.0
-#: Terms of a sum of probabilities that are ever computed.
-_MOST_TERMS = 100_000
+#: How far a tail is tilted at most.
+_STEEPEST = 64.0
 #: Shares of a numeric feature's drift test: centre, spread, any difference.
 _CENTRE, _SPREAD, _SHAPE = 0.6, 0.15, 0.25
 
@@ -97,9 +97,11 @@ def numeric_drift(reference: Column, current: Column) -> Change:
 
 
 def category_drift(reference: Column, current: Column) -> Change:
-    """Chi-square of the known categories; the effect is the share of rows that changed category.
+    """Chi-square of the categories; the effect is the share of rows that changed known category.
 
-    Categories that are too rare for the test are counted together.
+    Categories that are too rare for the test are counted in groups, those that the reference never
+    had among them: without these the rare ones would seem to lose rows, since known are those that
+    happen to be in the reference, and the next sample happens to have others.
     """
     names = sorted(reference.texts)
     table = np.array(
@@ -116,10 +118,16 @@ def category_drift(reference: Column, current: Column) -> Change:
     difference = shares[1] - shares[0]
     effect = float(np.abs(difference).sum() / 2)
     most = names[int(np.argmax(np.abs(difference)))]
+    unknown = current.unknown_names
+    counts = {name: (0, count) for name, count in unknown.items()}
+    counts |= {name: (n, current.texts.get(name, 0)) for name, n in reference.texts.items()}
     return Change(
         reference.name,
         "baseline_drift_check",
-        _chi_square(table),
+        _chi_square(  # in an order that does not tell which side has a name
+            np.array([counts[name] for name in sorted(counts)], dtype=float).T,
+            current.unknown - sum(unknown.values()),
+        ),
         effect,
         f"Categories moved: {effect:.1%} of rows, most in {most[:40]!r} "
         f"({shares[0][names.index(most)]:.1%} before, {shares[1][names.index(most)]:.1%} now)",
@@ -131,14 +139,16 @@ def category_drift(reference: Column, current: Column) -> Change:
 def unseen_categories(reference: Column, current: Column) -> Change:
     """Values that the reference never had.
 
-    On unchanged data a new row is new with about the probability (values seen once) / rows (Good
-    and Turing); the uncertainty of that estimate is taken into account (beta-binomial).
+    On unchanged data a name that occurs so many times in reference and current data together is as
+    likely in any of their rows as in any other, so that how often one would occur in the current
+    ones alone is known; and how many rows such names have together depends on how many are rare.
     """
     count, rows = current.unknown, current.present
-    once = sum(1 for n in reference.texts.values() if n == 1)
     p_value = 1.0
     if count:
-        p_value = _beta_binomial(count, rows, once + 1, max(1, reference.present - once))
+        sizes = [n + current.texts.get(name, 0) for name, n in reference.texts.items()]
+        sizes += current.unknown_names.values()
+        p_value = _only_new(count, sizes, reference.present, rows)
     unseen = current.unknown_names
     names = ", ".join(repr(name[:40]) for name in sorted(unseen, key=lambda n: -unseen[n])[:5])
     return Change(
@@ -263,17 +273,39 @@ def _exceedance(count: int, reference: int, current: int) -> float:
     )
 
 
-def _beta_binomial(count: int, draws: int, first: float, second: float) -> float:
-    """Probability of ``count`` or more of so many draws; of very many, an upper bound."""
-    below = np.arange(min(count, _MOST_TERMS), dtype=float)
-    log = (
-        special.gammaln(draws + 1)
-        - special.gammaln(below + 1)
-        - special.gammaln(draws - below + 1)
-        + special.betaln(below + first, draws - below + second)
-        - special.betaln(first, second)
+def _only_new(count: int, sizes: list[int], reference: int, current: int) -> float:
+    """Upper bound of the probability that so many rows have names that occur only there.
+
+    It is 1 up to the mean, and Chernoff's bound for independent names beyond. They are not quite:
+    where one has its rows, no other has, which only makes many at once less likely.
+
+    Args:
+        count: How many rows were seen.
+        sizes: How often each name occurs in reference and current data together. Rows of names that
+            are not told count as if each had a name of its own: then many are expected, not few.
+        reference: Rows of the reference.
+        current: Rows of the current data.
+    """
+    size, times = np.unique(np.array([1, *sizes], float), return_counts=True)
+    total = reference + current
+    times[0] += total - sum(sizes) - 1
+    size, times = size[size <= current], times[size <= current]
+    only = (
+        special.gammaln(current + 1)
+        - special.gammaln(current - size + 1)
+        + special.gammaln(total - size + 1)
+        - special.gammaln(total + 1)
     )
-    return float(min(1.0, max(0.0, 1 - np.exp(log).sum())))
+    other = np.log(-np.expm1(only))
+    if count <= (times * size * np.exp(only)).sum():
+        return 1.0
+    low, high = 0.0, _STEEPEST
+    for _ in range(40):  # the bound holds for every tilt; the tightest has this mean
+        tilt = (low + high) / 2
+        mean = (times * size * special.expit(only - other + size * tilt)).sum()
+        low, high = (tilt, high) if mean < count else (low, tilt)
+    log = (times * np.logaddexp(other, only + size * tilt)).sum() - tilt * count
+    return exp(min(0.0, log))
 
 
 def _hypergeometric(count: int, total: int, marked: int, drawn: int) -> float:
@@ -303,14 +335,61 @@ def _log_choose(among: Any, chosen: Any) -> Any:
     )
 
 
-def _chi_square(table: Any) -> float:
-    expected = table.sum(axis=0) * (table.sum(axis=1) / table.sum()).min()
-    rare = expected < _LEAST_EXPECTED
-    if rare.any():
-        table = np.column_stack([table[:, ~rare], table[:, rare].sum(axis=1)])
-    table = table[:, table.sum(axis=0) > 0]
-    if table.shape[1] < 2:  # one category cannot move
+def _chi_square(table: Any, others: int = 0) -> float:
+    """Exact for two categories; for more with the moments that chi-square has for small counts.
+
+    Small expected counts widen the tail that decides. Variance: Haldane (1937), The exact value of
+    the moments of the distribution of chi-square, Biometrika 29, of one sample of the pooled
+    shares; the third moment as if cells were independent.
+
+    Args:
+        table: Counts of both sides, by category.
+        others: Further current rows, of rare categories of which nobody counted each.
+    """
+    table = _grouped(table[:, table.sum(axis=0) > 0], others)
+    categories = table.shape[1]
+    if categories < 2:  # one category cannot move
         return 1.0
-    expected = np.outer(table.sum(axis=1), table.sum(axis=0)) / table.sum()
-    statistic = ((table - expected) ** 2 / expected).sum()
-    return float(special.chdtrc(table.shape[1] - 1, statistic))
+    sizes, pooled = table.sum(axis=1), table.sum(axis=0)
+    total = float(sizes.sum())
+    if categories == 2:
+        tails = [
+            _hypergeometric(int(table[1, at]), int(total), int(pooled[at]), int(sizes[1]))
+            for at in (0, 1)
+        ]
+        return min(1.0, 2 * min(tails))
+    expected = np.outer(sizes, pooled) / total
+    statistic = float(((table - expected) ** 2 / expected).sum())
+    shares = float(sizes[0] * sizes[1]) / total**2
+    small = float((total / pooled).sum()) - categories**2 - 2 * categories + 2
+    excess = max(0.0, small * (1 - 6 * shares) / (total * shares))
+    variance = 2 * (categories - 1) + excess
+    skewness = (8 * (categories - 1) + 22 * excess) / variance**1.5
+    mean = (categories - 1) * total / (total - 1)
+    return _pearson3((statistic - mean) / sqrt(variance), skewness)
+
+
+def _grouped(table: Any, others: int) -> Any:
+    """Rare categories in groups that are large enough, the commoner ones first.
+
+    Two categories stay as they are. What decides is how often a category occurs on both sides
+    together: which side has it must not, or chance would look like a change.
+    """
+    more = np.array([0, others])
+    sizes = table.sum(axis=1) + more
+    expected = table.sum(axis=0) * float((sizes / sizes.sum()).min())
+    rare = expected < _LEAST_EXPECTED
+    if others:
+        return np.column_stack([table[:, ~rare], table[:, rare].sum(axis=1) + more])
+    if table.shape[1] < 3 or not rare.any():
+        return table
+    order = np.argsort(-expected, kind="stable")
+    starts, held = [0], 0.0
+    for at, size in enumerate(expected[order].tolist()):
+        if held >= _LEAST_EXPECTED:
+            starts.append(at)
+            held = 0.0
+        held += size
+    if held < _LEAST_EXPECTED and len(starts) > 2:
+        starts.pop()
+    return np.add.reduceat(table[:, order], starts, axis=1)

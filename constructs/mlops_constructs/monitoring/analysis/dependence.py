@@ -6,7 +6,8 @@ their ranks, a text column with one indicator for each of its commonest values.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from itertools import islice
 from math import sqrt
 from typing import Any, Union
 
@@ -59,6 +60,7 @@ class Dependence:
         own = np.array([names[left][0] != names[right][0] for left, right in zip(*pairs)], bool)
         self._pairs = pairs[0][own], pairs[1][own]
         self._codes = _columns(codes)
+        self._draws: dict[int, tuple[Iterator[float], list[float]]] = {}
         if own.any():
             scores = _standard(_ranks(self._codes))
             self._found = (scores.T @ scores / len(scores))[self._pairs]
@@ -110,24 +112,29 @@ class Dependence:
 
     def _by_resampling(self, rows: int, error: Any, seen: float) -> float:
         """The tail of the largest z of all pairs, by a Gumbel distribution fitted to draws."""
-        # The draws vary around the very reference that they are compared with, new rows also
-        # because the reference is a sample itself.
-        codes = self._codes
-        error = np.maximum(error * sqrt(len(codes) / (len(codes) + rows)), 1e-9)
-        generator = np.random.default_rng(_SEED)
-        largest: list[float] = []
+        source, known = self._draws.setdefault(rows, (self._largest(rows, error), []))
         p_value = 1.0
         for draws in (_FIRST_DRAWS, _DRAWS):
-            while len(largest) < draws:
-                drawn = codes[generator.integers(0, len(codes), rows)]
-                found = _correlations(drawn)[self._pairs] - self._found
-                largest.append(float(np.max(np.abs(found) / error)))
+            known += islice(source, max(0, draws - len(known)))
+            largest = known[:draws]
             scale = max(float(np.std(largest, ddof=1)) * sqrt(6) / np.pi, 1e-6)
             place = float(np.mean(largest)) - np.euler_gamma * scale
             p_value = float(-np.expm1(-np.exp((place - seen) / scale)))
             if p_value < _BEYOND_DOUBT:
                 break
         return p_value
+
+    def _largest(self, rows: int, error: Any) -> Iterator[float]:
+        """The largest z of so many reference rows, drawn again and again."""
+        # The draws vary around the very reference that they are compared with, new rows also
+        # because the reference is a sample itself.
+        codes = self._codes
+        error = np.maximum(error * sqrt(len(codes) / (len(codes) + rows)), 1e-9)
+        generator = np.random.default_rng(_SEED)
+        while True:
+            drawn = codes[generator.integers(0, len(codes), rows)]
+            found = _correlations(drawn)[self._pairs] - self._found
+            yield float(np.max(np.abs(found) / error))
 
 
 def _coded(values: Any) -> Any:

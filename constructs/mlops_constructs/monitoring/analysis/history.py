@@ -12,7 +12,7 @@ from typing import Any
 
 #: Three weeks of hourly runs.
 _MOST_RUNS = 500
-_MOST_MEASURES = 40
+_MOST_MEASURES = 60
 _NAME = "history.json"
 
 

@@ -1,4 +1,4 @@
-"""The monitors of what a model answered: its quality, and how it treats groups."""
+"""The monitor of a model's quality, and what it shares with that of bias: answers with truth."""
 
 from __future__ import annotations
 
@@ -8,20 +8,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from . import bias, quality
+from . import quality
 from .checks import Violation, unreadable
 from .documents import document, write_json
-from .errors import AnalysisError
-from .pictures import groups
 from .predictions import Joined, join, join_table
 from .settings import Settings
 from .sources import File, open_source
 from .window import Window
-
-#: Groups of fewer people say nothing about how they are treated.
-_LEAST_GROUP = 10
 
 
 def model_quality(
@@ -32,7 +25,7 @@ def model_quality(
     report: dict[str, Any],
 ) -> None:
     """Fill in the report of a model-quality run, and write the service's files."""
-    joined, violations = _joined(options, settings, window, (), report)
+    joined, violations = joined_of(options, settings, window, (), report)
     constraints = document(options.quality_constraints, "constraints.json")
     measured = {}
     if joined.known:
@@ -55,85 +48,24 @@ def model_quality(
             for name, each in measured.items()
         },
     }
-    _write(output, statistics, constraints, violations)
-    _finish(report, violations, joined)
+    if not constraints and measured:
+        constraints = quality.suggested(settings.problem_type, measured)
+    write(
+        output,
+        statistics,
+        constraints,
+        [
+            # The service's layout of these (developer guide, "Model quality metrics").
+            {"metric_name": each.feature_name, **asdict(each)}
+            if each.constraint_check_type in quality.SIDES
+            else asdict(each)
+            for each in violations
+        ],
+    )
+    finish(report, violations, joined)
 
 
-def model_bias(
-    options: argparse.Namespace,
-    output: Path,
-    settings: Settings,
-    window: Window,
-    report: dict[str, Any],
-) -> None:
-    """Fill in the report of a bias run, and write the service's files."""
-    config = document(options.bias_config, "analysis_config.json")
-    if not config:
-        raise AnalysisError(f"{options.bias_config} holds no analysis_config.json.")
-    facets = bias.facets_of(config)
-    label = config.get("label")
-    columns = tuple(str(name) for name in config.get("headers", ()) if name != label)
-    joined, violations = _joined(options, settings, window, columns, report)
-    constraints = document(options.bias_constraints, "constraints.json")
-    positive = {quality.label(each) for each in config.get("label_values_or_threshold", [1])}
-    rows = joined.known
-    analysed: dict[str, Any] = {}
-    for name, chosen in facets if rows else ():
-        values = [each.record.get(name) for each in rows]
-        if all(value is None for value in values):
-            violations.append(
-                Violation(name, "missing_column_check", "The facet is missing", "critical", 1.0)
-            )
-            continue
-        group = bias.in_group(values, chosen)
-        sizes = int(group.sum()), int((~group).sum())
-        if min(sizes) < _LEAST_GROUP:
-            report["notes"].append(
-                f"{name}: {sizes[0]} in the group and {sizes[1]} outside of it; compared from "
-                f"{_LEAST_GROUP} on."
-            )
-            continue
-        stratum = config.get("group_variable")
-        truth = np.array([quality.label(each.truth) in positive for each in rows])
-        said = np.array([_said(each, positive, settings) for each in rows])
-        report.setdefault("groups", {})[name] = groups(values, truth, said)
-        measured = bias.measures(
-            group,
-            truth,
-            said,
-            None if stratum is None else [str(each.record.get(stratum)) for each in rows],
-            settings.false_alarm_rate / len(facets),
-        )
-        analysed[name] = [
-            {
-                "value_or_threshold": ", ".join(map(str, chosen)),
-                "metrics": [{"name": key, "value": m["value"]} for key, m in measured.items()],
-            }
-        ]
-        report["measures"].update({f"{name} {key}": each for key, each in measured.items()})
-        baseline = bias.baseline_of(constraints, name)
-        violations += bias.check(name, measured, baseline, settings.bias_tolerance)
-        report["allowed"].update(
-            {
-                f"{name} {key}": bias.allowed(key, baseline, settings.bias_tolerance)
-                for key in measured
-            }
-        )
-    statistics = {
-        "version": "1.0",
-        "post_training_bias_metrics": {"label": label, "facets": analysed},
-    }
-    _write(output, statistics, constraints, violations)
-    _finish(report, violations, joined)
-
-
-def _said(each: Any, positive: set[str], settings: Settings) -> bool:
-    if each.answer is None and each.probability is not None:
-        return bool(each.probability >= settings.probability_threshold)
-    return quality.label(each.answer) in positive
-
-
-def _joined(
+def joined_of(
     options: argparse.Namespace,
     settings: Settings,
     window: Window,
@@ -193,7 +125,8 @@ def _labels(options: argparse.Namespace, window: Window) -> Iterable[File]:
     return open_source(options.ground_truth).by_hour(window)
 
 
-def _finish(report: dict[str, Any], violations: list[Violation], joined: Joined) -> None:
+def finish(report: dict[str, Any], violations: list[Violation], joined: Joined) -> None:
+    """Say in the report how the run ended."""
     report["violations"] = [asdict(found) for found in violations]
     if violations:
         report["status"] = "CompletedWithViolations"
@@ -201,8 +134,10 @@ def _finish(report: dict[str, Any], violations: list[Violation], joined: Joined)
         report["status"] = "Completed" if joined.predictions else "NoData"
 
 
-def _write(output: Path, statistics: Any, constraints: Any, violations: list[Violation]) -> None:
+def write(
+    output: Path, statistics: Any, constraints: Any, violations: list[dict[str, Any]]
+) -> None:
+    """Write the files of the service's layout."""
     write_json(output / "statistics.json", statistics)
     write_json(output / "constraints.json", constraints)
-    found = [asdict(each) for each in violations]
-    write_json(output / "constraint_violations.json", {"violations": found})
+    write_json(output / "constraint_violations.json", {"version": "1.0", "violations": violations})

@@ -28,6 +28,10 @@ SECTIONS = {
     MULTICLASS: "multiclass_classification_constraints",
     REGRESSION: "regression_constraints",
 }
+#: What a value may be of its threshold, as the service calls the check that found it so.
+SIDES = ("LessThanThreshold", "GreaterThanThreshold")
+#: Of which less is better.
+_ERRORS = ("false_negative_rate", "false_positive_rate", "mae", "mse", "rmse")
 _DRAWS = 400
 _SEED = 20240301
 #: Resampling more predictions than this changes no digit that matters.
@@ -83,6 +87,25 @@ def limits(
         if entry["comparison_operator"] == "LessThanThreshold"
         else (None, float(entry["threshold"]))
         for name, entry in constraints[SECTIONS[kind]].items()
+    }
+
+
+def suggested(kind: str, measured: Mapping[str, Mapping[str, float]]) -> dict[str, Any]:
+    """Constraints that hold what was measured, as the service suggests them of a baseline.
+
+    `check` looks at intervals, so that values as good as these are no violation.
+    """
+    return {
+        "version": 0.0,
+        SECTIONS[kind]: {
+            name: {
+                "threshold": each["value"],
+                "comparison_operator": "GreaterThanThreshold"
+                if name in _ERRORS
+                else "LessThanThreshold",
+            }
+            for name, each in measured.items()
+        },
     }
 
 

@@ -24,8 +24,6 @@ _SIGN = 0x8000
 #: Up to so many columns each has all its bins in memory (0.5 MB), beyond only those that are used.
 NARROW = 128
 _PENDING = 2048
-#: Names of unknown values that are kept, to show some.
-_MOST_UNKNOWN = 100
 
 
 class Numbers:
@@ -194,6 +192,10 @@ class Sample:
 
     def add(self, batch: Batch) -> None:
         """Keep some rows of a batch; rows without a column have nulls there."""
+        while (self.seen + batch.rows) // self.step > 2 * self.most:
+            for name, parts in self.parts.items():
+                self.parts[name] = [_every_other(part, at) for part, at in _with_starts(parts)]
+            self.step *= 2
         places = pa.array(np.arange(-self.seen % self.step, batch.rows, self.step), pa.int64())
         for name in self.names:
             array = batch.columns.get(name)
@@ -202,10 +204,6 @@ class Sample:
                 kept = kept.dictionary_decode()  # without the values of all the other rows
             self.parts.setdefault(name, []).append(kept)
         self.seen += batch.rows
-        while self.seen // self.step > 2 * self.most:
-            for name, parts in self.parts.items():
-                self.parts[name] = [_every_other(part, at) for part, at in _with_starts(parts)]
-            self.step *= 2
 
     def numbers(self, name: str) -> Any:
         """The kept values as numbers, NaN where there is none."""
@@ -347,7 +345,7 @@ class Column:
                 self.texts[name] = self.texts.get(name, 0) + count
             else:
                 self.unknown += count
-                if name in self.unknown_names or len(self.unknown_names) < _MOST_UNKNOWN:
+                if name in self.unknown_names or len(self.unknown_names) < self._most:
                     self.unknown_names[name] = self.unknown_names.get(name, 0) + count
         if known is None and len(self.texts) > self._most:
             self.free = True
