@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from mlops_constructs.cli import main
+from mlops_constructs.impact import Action, Change, acknowledgements
+from mlops_constructs.impact.report import FORMATS
 from tests.impact.cases import BUCKET, GROUP, PARAMETER, ROLE, TOPIC, but, ref, tags
 
 Json = dict[str, Any]
@@ -417,3 +421,16 @@ def test_revisions_that_cannot_be_read(
     write("new/Data.json", DANGER_NEW)
     assert main(["impact", *arguments]) == 2
     assert message in capsys.readouterr().err
+
+
+def test_the_page_shows_the_forms_that_are_read_and_written() -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs" / "impact.md").read_text()
+    entries, rows = re.findall(r"```json\n(.*?)```", page, re.DOTALL)
+    (entry,) = acknowledgements.parse(entries.encode(), "docs/impact.md")
+    (row,) = json.loads(rows)
+    change = Change(
+        row["stack"], row["resource"], row["type"], Action(row["action"]), tuple(row["because"])
+    )
+    other = replace(change, stack="Other")
+    assert json.loads(FORMATS["json"]([change, other]))[0] == row
+    assert entry.allows(replace(change, digest=entry.change))

@@ -169,6 +169,7 @@ def _seen(endpoint: BlueGreenEndpoint, ground: Ground) -> None:
 
 
 _TYPE = Instances("ml.m5.xlarge", count=2)
+_UNGUARDED = AllAtOnce(bake=Duration.seconds(0))
 _SAME_KIND = (
     "Refused: the service does not turn one kind of endpoint into another. Give the new one "
     "another name, and move callers."
@@ -187,7 +188,9 @@ CHANGES = (
         what="what its role may read",
         before=lambda ground: {"model": artifact(ground.bucket)},
         after=lambda ground: {
-            "model": replace(artifact(ground.bucket), image_repository_arns=["arn:aws:ecr:x:1:y/z"])
+            "model": replace(
+                artifact(ground.bucket), image_repository_arns=["arn:aws:ecr:x:1:repository/z"]
+            )
         },
     ),
     Change(
@@ -236,6 +239,18 @@ CHANGES = (
         what="`Instances` → `Serverless`",
         after=_serverless(),
         known=_SAME_KIND,
+    ),
+    Change(
+        argument="compute",
+        what="`Serverless` → `Instances`",
+        before=_serverless(),
+        known="Allowed once: there is no way back, not even for a rollback of the stack.",
+    ),
+    Change(
+        argument="compute",
+        what="`Instances` → `Asynchronous`",
+        after=_queue(),
+        known="Not documented: try it on a copy, or give the new one another name.",
     ),
     Change(
         argument="compute",
@@ -293,8 +308,14 @@ CHANGES = (
         what="a challenger comes or goes",
         before=_challenged(None),
         after=_challenged(10),
-        known="Guardrails ask for equal variant names; what the service does about it is not "
-        "documented. Try it on a copy, with `AllAtOnce`.",
+        known="Refused: guardrails need equal variant names before and after. Deploy it with "
+        "`AllAtOnce(bake=Duration.seconds(0))`, and the policy afterwards.",
+    ),
+    Change(
+        argument="beside",
+        what="a challenger comes or goes, with `AllAtOnce(bake=Duration.seconds(0))`",
+        before=_challenged(None),
+        after=lambda ground: _challenged(10)(ground) | {"deployment": _UNGUARDED},
     ),
     Change(
         argument="beside",
@@ -427,7 +448,10 @@ def _traffic(actions: Mapping[str, Action], new: Mapping[str, Any]) -> str:
         case Action.BLUE_GREEN:
             return "Shifts at once, without baking or rollback. None is lost."
         case Action.UPDATE:
-            return "Stays; what is new counts from the next deployment on."
+            return (
+                "The same configuration: whether the service starts its fleet anew is not "
+                "documented. None is lost."
+            )
     if "InferenceComponent" in actions:
         return "Copies of that component are replaced in turn; the others are left alone."
     return "Not touched."

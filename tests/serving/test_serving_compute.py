@@ -48,6 +48,25 @@ def test_serverless_has_neither_guardrails_nor_isolation() -> None:
     assert nag_findings(stack) == []
 
 
+def test_without_a_bake_there_is_no_policy() -> None:
+    # A policy would keep challengers from coming and going.
+    stack = new_stack()
+    endpoint = small_endpoint(stack, deployment=AllAtOnce(bake=Duration.seconds(0)))
+    assert "DeploymentConfig" not in _properties(stack, "Endpoint")
+    assert len(endpoint.alarms) == 4
+    found = assertions.Annotations.from_stack(stack)
+    assert found.find_warning("*", assertions.Match.string_like_regexp("Bake longer"))
+
+
+def test_nothing_is_turned_off_where_there_is_nothing() -> None:
+    stack = new_stack()
+    small_endpoint(
+        stack, compute=Serverless(memory_mb=1024, max_concurrency=2), network_isolation=False
+    )
+    found = assertions.Annotations.from_stack(stack)
+    assert not found.find_warning("*", assertions.Match.any_value())
+
+
 def test_serverless_refuses_what_the_service_has_not() -> None:
     ground = make_ground()
     with pytest.raises(ValidationError) as raised:
@@ -115,7 +134,7 @@ def test_refuses_wrong_instances(compute: Any, fault: str) -> None:
 
 def test_the_key_stays_where_some_disk_takes_it() -> None:
     stack = new_stack()
-    model = artifact(s3.Bucket.from_bucket_name(stack, "Other", "other"))
+    model = artifact(s3.Bucket.from_bucket_name(stack, "Other", "models"))
     local = Instances("ml.g5.xlarge", count=2)
     small_endpoint(stack, beside=Shadow(name="candidate", model=model, compute=local, percent=10))
     assert "KmsKeyId" in _properties(stack, "EndpointConfig")
@@ -133,7 +152,7 @@ def test_components_need_a_region_that_has_them() -> None:
         [
             Component(
                 name="chat",
-                model=artifact(s3.Bucket.from_bucket_name(stack, "Other", "other")),
+                model=artifact(s3.Bucket.from_bucket_name(stack, "Other", "models")),
                 memory_mb=512,
             )
         ]

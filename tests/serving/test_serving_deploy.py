@@ -214,8 +214,8 @@ def test_every_kind_answers(cloud: Cloud) -> None:
 
 def test_a_challenger_gets_its_share(cloud: Cloud) -> None:
     share = _answers(cloud, 200, EndpointName="tested")["two"] / 200
-    # Four standard deviations of 200 draws.
-    assert abs(share - 0.3) < 0.13
+    # Five standard deviations of 200 draws: once in two million runs.
+    assert abs(share - 0.3) < 0.163
 
 
 def test_a_queue_answers_to_the_bucket(cloud: Cloud) -> None:

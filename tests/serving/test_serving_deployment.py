@@ -39,16 +39,23 @@ def _pascal(value: Any) -> Any:
     return value
 
 
-def _waits(policy: Deployment) -> tuple[int, int]:
-    """The waits of a deployment together, by the service's documentation, and the timeout."""
+def _waits(policy: Deployment, count: int) -> tuple[int, int]:
+    """The waits of a deployment together, by the service's documentation, and the timeout.
+
+    A share of the fleet is rounded down to whole instances, which takes the most steps.
+    """
     (kind, update) = next(iter(policy.to_property().items()))
     timeout = update["maximumExecutionTimeoutInSeconds"]
+
+    def steps_of(percent: int) -> int:
+        return math.ceil(count / max(1, count * percent // 100))
+
     if kind == "rollingUpdatePolicy":
-        batches = math.ceil(100 / update["maximumBatchSize"]["value"])
+        batches = steps_of(update["maximumBatchSize"]["value"])
         return batches * update["waitIntervalInSeconds"], timeout
     routing = update["trafficRoutingConfiguration"]
     steps = {"ALL_AT_ONCE": 0, "CANARY": 1}.get(
-        routing["type"], math.ceil(100 / routing.get("linearStepSize", {"value": 100})["value"])
+        routing["type"], steps_of(routing.get("linearStepSize", {"value": 100})["value"])
     )
     total = update["terminationWaitInSeconds"] + steps * routing["waitIntervalInSeconds"]
     return total, timeout
@@ -63,10 +70,10 @@ def _waits(policy: Deployment) -> tuple[int, int]:
                 "blueGreenUpdatePolicy": {
                     "trafficRoutingConfiguration": {
                         "type": "ALL_AT_ONCE",
-                        "waitIntervalInSeconds": 0,
+                        "waitIntervalInSeconds": 600,
                     },
                     "terminationWaitInSeconds": 600,
-                    "maximumExecutionTimeoutInSeconds": 4200,
+                    "maximumExecutionTimeoutInSeconds": 4800,
                 }
             },
         ),
@@ -94,7 +101,7 @@ def _waits(policy: Deployment) -> tuple[int, int]:
                         "waitIntervalInSeconds": 600,
                     },
                     "terminationWaitInSeconds": 600,
-                    "maximumExecutionTimeoutInSeconds": 6600,
+                    "maximumExecutionTimeoutInSeconds": 8400,
                 }
             },
         ),
@@ -104,7 +111,7 @@ def _waits(policy: Deployment) -> tuple[int, int]:
                 "rollingUpdatePolicy": {
                     "maximumBatchSize": {"type": "CAPACITY_PERCENT", "value": 50},
                     "waitIntervalInSeconds": 600,
-                    "maximumExecutionTimeoutInSeconds": 3000,
+                    "maximumExecutionTimeoutInSeconds": 4500,
                 }
             },
         ),
@@ -127,11 +134,17 @@ def test_what_a_policy_becomes(policy: Deployment, update: dict[str, Any]) -> No
         (Rolling(percent=4), 100, "Write Rolling(percent=5), or AllAtOnce()."),
         (AllAtOnce(bake=Duration.minutes(61)), 1, "Write Duration.hours(1) at most."),
         (Linear(percent=10, bake=Duration.hours(1)), 10, "Bake for a shorter time"),
+        # Ten batches of a fleet of ten are in time; a tenth of fifteen is one instance.
+        (Rolling(percent=10, bake=Duration.minutes(45)), 15, "on a fleet of 15"),
     ],
 )
 def test_says_what_fits_instead(policy: Deployment, count: int, told: str) -> None:
     (problem,) = _problems(policy, count)
     assert told in problem
+
+
+def test_batches_of_an_even_fleet_are_in_time() -> None:
+    assert _problems(Rolling(percent=10, bake=Duration.minutes(45)), 10) == []
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 7, 10, 64])
@@ -152,7 +165,7 @@ def test_what_is_accepted_also_passes_the_rules(
     policy = kind(percent=percent, bake=Duration.minutes(minutes))
     if _problems(policy, count):
         return
-    waits, timeout = _waits(policy)
+    waits, timeout = _waits(policy, count)
     assert waits < timeout <= 28800
     assert timeout >= 600
     template = {

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+import aws_cdk as cdk
 import pytest
 from aws_cdk import Duration, assertions, aws_s3 as s3
+from constructs import Construct
 
 from mlops_constructs import (
     Adapter,
@@ -17,6 +20,7 @@ from mlops_constructs import (
     Canary,
     Challenger,
     Component,
+    DataCapture,
     DirectContainers,
     InferenceCode,
     InferenceComponents,
@@ -44,9 +48,16 @@ def bucket() -> s3.IBucket:
     return s3.Bucket.from_bucket_name(new_stack(), "Models", "models")
 
 
+@cache
+def _ground() -> cdk.Stack:
+    """One stack for all that is refused, as a new app takes longer than a refusal."""
+    return new_stack()
+
+
 def _refused(**given: Any) -> ValidationError:
+    place: Any = Construct(_ground(), f"Use{len(_ground().node.children)}")
     with pytest.raises(ValidationError) as raised:
-        small_endpoint(new_stack(), **given)
+        small_endpoint(place, **given)
     return raised.value
 
 
@@ -125,6 +136,23 @@ def test_what_runs_beside_is_named_and_whole(bucket: s3.IBucket) -> None:
     assert faults(_refused(beside=[challenger(), shadow])) == ["beside"]
 
 
+def test_shadows_are_for_models_of_one_container(bucket: s3.IBucket) -> None:
+    def shadow(model: Any, compute: Instances = _FLEET) -> Shadow:
+        return Shadow(name="b", model=model, compute=compute, percent=10)
+
+    one = artifact(bucket)
+    for several in (
+        _many(bucket),
+        SerialPipeline([one, one]),
+        DirectContainers({"a": one, "b": one}),
+    ):
+        assert faults(_refused(beside=shadow(several))) == ["beside.model"]
+        assert faults(_refused(model=several, beside=shadow(one))) == ["model"]
+    inferentia = Instances("ml.inf1.xlarge", count=2)
+    assert faults(_refused(beside=shadow(one, inferentia))) == ["beside.compute.instance_type"]
+    assert faults(_refused(compute=inferentia, beside=shadow(one))) == ["compute.instance_type"]
+
+
 def test_the_smallest_of_several_fleets_must_fit(bucket: s3.IBucket) -> None:
     beside = [
         Challenger(
@@ -190,6 +218,8 @@ def test_components_that_the_service_would_refuse(bucket: s3.IBucket) -> None:
         "model.components[0].startup_timeout",
         "model.components[1].base",
         "model.components[1].artifact_url",
+        # The second list of checks: against the fleet.
+        "model.components[0].accelerators",
     ]
 
 
@@ -369,6 +399,58 @@ def small_endpoint_of(stack: Any, name: str, **given: Any) -> None:
     BlueGreenEndpoint(place, "Endpoint", **(arguments | given))
 
 
+_WRONG: Any = "a text, or whatever somebody without a type checker writes"
+
+
+@pytest.mark.parametrize(
+    ("given", "fault", "told"),
+    [
+        ({"endpoint_name": None}, "endpoint_name", "allowed: text"),
+        ({"network": "vpc-1"}, "network", "Write JobNetwork(...)."),
+        ({"network_isolation": "no"}, "network_isolation", "True or False"),
+        ({"encryption_key": "arn:aws:kms:x"}, "encryption_key", "has from_... methods"),
+        ({"alarm_topic": "arn:aws:sns:x"}, "alarm_topic", "allowed: ITopic"),
+        ({"capture": {"percent": 10}}, "capture", "Write DataCapture(...)."),
+        ({"capture": DataCapture(bucket=_WRONG)}, "capture.bucket", "allowed: IBucket"),
+        ({"rollback": {}}, "rollback", "Write RollbackAlarms(...)."),
+        ({"rollback": RollbackAlarms(own=_WRONG)}, "rollback.own", "a list, each IAlarm"),
+        ({"deployment": Canary(percent=50, bake=600)}, "deployment.bake", "Duration.seconds(600)"),  # type: ignore[arg-type] # the mistake under test
+        ({"deployment": Canary(percent=33.5)}, "deployment.percent", "a whole number"),  # type: ignore[arg-type] # the mistake under test
+        ({"compute": Instances("ml.m5.large", count=_WRONG)}, "compute.count", "a whole number"),
+        (
+            {"compute": Instances("ml.m5.large", count=2, routing=_WRONG)},
+            "compute.routing",
+            "Write Routing.RANDOM.",
+        ),
+        (
+            {"compute": Asynchronous("ml.m5.large", output=AsyncOutput(bucket=_WRONG))},
+            "compute.output.bucket",
+            "allowed: IBucket",
+        ),
+        (
+            {"deployment": Canary(percent=50, bake=Duration.millis(1500))},
+            "deployment.bake",
+            "in whole seconds",
+        ),
+        ({"rollback": RollbackAlarms(p99_latency=Duration.millis(0))}, "rollback.p99_latency", ""),
+    ],
+)
+def test_wrong_types_are_no_tracebacks(given: dict[str, Any], fault: str, told: str) -> None:
+    error = _refused(**given)
+    assert faults(error) == [fault]
+    assert told in str(error)
+
+
+def test_wrong_types_inside_a_model(bucket: s3.IBucket) -> None:
+    one = artifact(bucket, buckets=bucket, environment={"WORKERS": 2})
+    error = _refused(model=SerialPipeline([one, artifact(bucket)]))
+    assert faults(error) == [
+        "model.containers[0].buckets",
+        "model.containers[0].environment",
+    ]
+    assert "Put it into a list: [...]." in str(error)
+
+
 @pytest.mark.slow
 def test_a_type_checker_refuses_wrong_combinations(tmp_path: Path) -> None:
     lines = {
@@ -381,6 +463,9 @@ def test_a_type_checker_refuses_wrong_combinations(tmp_path: Path) -> None:
         "model=one, compute=queue, beside=[]": False,
         "model=one, compute=queue, deployment=Canary(percent=50)": True,
         "model=parts, compute=fleet": False,
+        "model=one, compute=fleet, beside=shadow": True,
+        "model=many, compute=fleet, beside=shadow": False,
+        "model=many, compute=fleet, beside=[]": True,
         "model=one, compute=ManagedInstances('ml.m5.large')": False,
         "model=parts, compute=ManagedInstances('ml.m5.large'), deployment=Canary(percent=9)": False,
         "model=parts, compute=ManagedInstances('ml.m5.large'), deployment=Rolling(percent=9)": True,
@@ -388,7 +473,8 @@ def test_a_type_checker_refuses_wrong_combinations(tmp_path: Path) -> None:
     head = (
         "from aws_cdk import Stack\nfrom mlops_constructs import *\n\n\n"
         "def make(stack: Stack, one: ModelArtifact, many: MultiModel, direct: DirectContainers,\n"
-        "         parts: InferenceComponents, fleet: Instances, queue: Asynchronous) -> None:\n"
+        "         parts: InferenceComponents, fleet: Instances, queue: Asynchronous,\n"
+        "         shadow: Shadow) -> None:\n"
     )
     script = tmp_path / "combinations.py"
     script.write_text(

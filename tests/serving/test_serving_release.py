@@ -71,6 +71,7 @@ def states() -> States:
         parameter_name=PARAMETER,
         topic_arn="arn:aws:sns:us-east-1:123456789012:alerts",
         timeout_seconds=10800,
+        stage="Production",
     )
     return dict(workflow.definition()["States"])
 
@@ -113,6 +114,8 @@ def test_only_approvals_of_the_group_start_it(deployed: Deployed) -> None:
         "detail": {
             "ModelPackageGroupName": ["Census-Income"],
             "ModelApprovalStatus": ["Approved"],
+            # New metadata of an old version, which is approved still, must not bring it back.
+            "UpdatedModelPackageFields": [{"exists": False}, "ModelApprovalStatus"],
         },
     }
     assert deployed.resource_of("states:StartExecution") == rule["Targets"][0]["Arn"]
@@ -235,6 +238,24 @@ def test_no_failure_leaves_the_new_value_behind(states: States) -> None:
     assert "NotifyFailure" not in after
     assert "Released" in after
     assert states["RestoreParameter"]["Arguments"]["Value"] == "{% $before %}"
+
+
+def test_a_failure_is_told_even_if_nobody_says_why(states: States) -> None:
+    read = states["ReadEvents"]
+    assert [catch["ErrorEquals"] for catch in read["Catch"]] == [
+        ["States.DataLimitExceeded"],
+        ["States.ALL"],
+    ]
+    assert _caught(read) == {"NotifyFailure"}
+    assert all("Assign" not in catch for catch in read["Catch"]), "the stack's own reason is kept"
+
+
+def test_what_is_approved_for_another_stage_waits(states: States) -> None:
+    approval = states["CheckApproval"]["Assign"]["approval"]
+    assert "ModelLifeCycle.Stage = 'Production'" in approval
+    assert "ModelApprovalStatus = 'Approved'" in approval
+    assert states["IsStillApproved"]["Default"] == "Withdrawn"
+    assert states["Withdrawn"]["Output"]["approval"] == "{% $approval %}"
 
 
 def test_update_changes_the_parameter_only(states: States) -> None:

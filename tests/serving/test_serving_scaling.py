@@ -39,6 +39,9 @@ from tests.serving.kinds import artifact
 from tests.support import nag_findings, new_stack, resources_of, template_of
 
 _METRIC = cloudwatch.Metric(namespace="Shop", metric_name="Carts", statistic="Average")
+_P99 = cloudwatch.Metric(namespace="Shop", metric_name="Carts", statistic="p99")
+_SUM: Any = cloudwatch.MathExpression(expression="a * 2", using_metrics={"a": _METRIC})
+_CPU = TrackUtilization(of=Utilization.CPU, percent=50)
 # Made once: each is a call to jsii.
 _COOLDOWN = Duration.minutes(5)
 _INVOCATIONS = [TrackInvocations(per_minute=600)]
@@ -57,7 +60,7 @@ def _queue(**given: Any) -> BlueGreenEndpoint:
 
 def _components() -> BlueGreenEndpoint:
     stack = new_stack()
-    bucket = s3.Bucket.from_bucket_name(stack, "Parts", "parts")
+    bucket = s3.Bucket.from_bucket_name(stack, "Parts", "models")
     model = InferenceComponents([Component(name="chat", model=artifact(bucket), memory_mb=512)])
     return small_endpoint(stack, model=model, compute=ManagedInstances("ml.m5.large", max_count=4))
 
@@ -80,12 +83,36 @@ def _serverless(warm: int | None = 2) -> BlueGreenEndpoint:
         ({"policies": [ScaleOutSteps(metric=_METRIC, steps={50: 1})]}, "policies"),
         ({"policies": [ScaleInSteps(metric=_METRIC, steps={})]}, "policies[0].steps"),
         (
+            {"policies": [ScaleInSteps(metric=_METRIC, steps={1: 1}, minutes=0)]},
+            "policies[0].minutes",
+        ),
+        ({"policies": [TrackMetric(metric=_P99, target=10)]}, "policies[0].metric.statistic"),
+        ({"policies": [TrackMetric(metric=_SUM, target=10)]}, "policies[0].metric"),
+        ({"policies": [_CPU, _CPU]}, "policies"),
+        ({"policies": [TrackUtilization(of=Utilization.GPU, percent=50)]}, "policies[0].of"),
+        ({"policies": _INVOCATIONS[0]}, "policies"),
+        ({"min_capacity": 2.5}, "min_capacity"),
+        (
             {"schedules": {"Night": ScheduledCapacity(schedule="cron(0 1 * * ? *)")}},
             "schedules['Night']",
         ),
         (
             {"schedules": {"Night": ScheduledCapacity(schedule="at night", max_capacity=3)}},
             "schedules['Night'].schedule",
+        ),
+        (
+            {"schedules": {"Night": ScheduledCapacity(schedule="cron(0 1 * * *)", max_capacity=3)}},
+            "schedules['Night'].schedule",
+        ),
+        (
+            {
+                "schedules": {
+                    "Night": ScheduledCapacity(
+                        schedule="cron(0 1 * * ? *)", max_capacity=3, time_zone="Mars/Base"
+                    )
+                }
+            },
+            "schedules['Night'].time_zone",
         ),
         (
             {
@@ -183,8 +210,8 @@ def test_all_kinds_of_policies_on_one_fleet() -> None:
             TrackUtilization(of=Utilization.GPU, percent=70),
             TrackUtilization(of=Utilization.CPU, percent=300),
             TrackMetric(metric=_METRIC, target=10),
-            ScaleOutSteps(metric=_METRIC, steps={100: 1, 500: 3}),
-            ScaleInSteps(metric=_METRIC, steps={20: 1}),
+            ScaleOutSteps(metric=_SUM, steps={100: 1, 500: 3}),
+            ScaleInSteps(metric=_METRIC, steps={20: 1}, minutes=3),
         ],
     )
     assert nag_findings(stack) == []
@@ -195,6 +222,13 @@ def test_all_kinds_of_policies_on_one_fleet() -> None:
         for each in resources_of(stack, "AWS::ApplicationAutoScaling::ScalingPolicy").values()
     }
     assert len(found) == 7
+    # The metric's own period is five minutes: three in a row would be a quarter of an hour.
+    (removes,) = (
+        each["Properties"]
+        for each in resources_of(stack, "AWS::CloudWatch::Alarm").values()
+        if each["Properties"].get("MetricName") == "Carts"
+    )
+    assert (removes["Period"], removes["EvaluationPeriods"]) == (60, 3)
     custom = [
         each["TargetTrackingScalingPolicyConfiguration"]["CustomizedMetricSpecification"]
         for each in found.values()
@@ -254,6 +288,14 @@ def test_steps_do_what_they_say(steps: dict[float, int], value: int) -> None:
     below = [limit for limit in steps if limit >= value]
     removed = _applied(ScaleInSteps(metric=_METRIC, steps=steps, cooldown=_COOLDOWN), value)
     assert removed == (-steps[min(below)] if below else 0)
+
+
+def test_capacities_may_be_known_at_deployment_only() -> None:
+    stack = new_stack()
+    least: Any = cdk.CfnParameter(stack, "Least", type="Number").value_as_number
+    small_endpoint(stack).add_autoscaling(min_capacity=least, max_capacity=4, policies=_INVOCATIONS)
+    (target,) = resources_of(stack, "AWS::ApplicationAutoScaling::ScalableTarget").values()
+    assert target["Properties"]["MinCapacity"] == {"Ref": "Least"}
 
 
 def test_an_alarm_goes_when_its_policy_goes() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import aws_cdk as cdk
 import pytest
-from aws_cdk import aws_ecr as ecr, aws_kms as kms, aws_s3 as s3
+from aws_cdk import aws_ecr as ecr, aws_kms as kms, aws_s3 as s3, aws_sns as sns
 
 from mlops_constructs import (
     ApprovalBus,
@@ -18,6 +18,7 @@ from mlops_constructs import (
     ModelRelease,
     RegistryAccount,
     RegistrySharing,
+    StageAccount,
     ValidationError,
 )
 from mlops_constructs.common.buckets import secure_bucket
@@ -25,7 +26,7 @@ from mlops_constructs.rules import check_template
 from tests.serving.fixture import faults, lint_findings
 from tests.support import feature_flags, nag_findings, template_of
 
-HERE, THERE = "111122223333", "444455556666"
+HERE, THERE, PROD = "111122223333", "444455556666", "777788889999"
 
 
 @dataclass
@@ -55,6 +56,8 @@ def deployed() -> Deployed:
     registry = ModelRegistry(central, "Registry", model_package_group_name="churn")
     registry.grant_deploy(
         THERE,
+        StageAccount(account=PROD, stage="Production"),
+        notify=sns.Topic(central, "People", master_key=key, enforce_ssl=True),
         buckets=[secure_bucket(central, "Models", encryption_key=key)],
         repositories=[
             ecr.Repository(
@@ -69,15 +72,18 @@ def deployed() -> Deployed:
     prod = cdk.Stack(app, "Prod", env=cdk.Environment(account=THERE, region="eu-west-1"))
     parameter = ApprovedModelParameter(prod, "Approved", model_package_group_name="churn")
     bus = ApprovalBus(prod, "Bus", model_package_group_name="churn", registry_account=HERE)
-    ModelRelease(
-        prod,
-        "Release",
-        model_package_group_name="churn",
-        parameter_name=parameter.parameter_name,
-        stack="Serving",
-        registry=RegistryAccount(account=HERE, event_bus=bus.event_bus),
-        encryption_key=kms.Key(prod, "Key", enable_key_rotation=True),
-    )
+    key = kms.Key(prod, "Key", enable_key_rotation=True)
+    for stage in (None, "Production"):
+        ModelRelease(
+            prod,
+            f"Release{stage or ''}",
+            model_package_group_name="churn",
+            parameter_name=parameter.parameter_name,
+            stack="Serving",
+            registry=RegistryAccount(account=HERE, event_bus=bus.event_bus),
+            stage=stage,
+            encryption_key=key,
+        )
     findings = nag_findings(app)
     return Deployed(template_of(central).to_json(), template_of(prod).to_json(), findings)
 
@@ -95,12 +101,17 @@ def test_cfn_lint_has_no_finding(deployed: Deployed) -> None:
 
 
 def test_the_group_lets_the_other_account_describe(deployed: Deployed) -> None:
-    (group,) = _all(deployed.registry, "SageMaker::ModelPackageGroup")
-    (statement,) = group["ModelPackageGroupPolicy"]["Statement"]
-    assert json.dumps(statement["Principal"]).count(THERE) == 1
-    assert statement["Action"] == [
+    (found,) = _all(deployed.registry, "SageMaker::ModelPackageGroup")
+    group, versions = found["ModelPackageGroupPolicy"]["Statement"]
+    for statement in (group, versions):
+        principals = json.dumps(statement["Principal"])
+        assert (principals.count(THERE), principals.count(PROD)) == (1, 1)
+    assert "model-package-group/churn" in json.dumps(group["Resource"])
+    assert "model-package/churn/*" in json.dumps(versions["Resource"])
+    # AWS checks CreateModel on the version, too, when the version is of another account.
+    assert versions["Action"] == [
+        "sagemaker:CreateModel",
         "sagemaker:DescribeModelPackage",
-        "sagemaker:DescribeModelPackageGroup",
         "sagemaker:ListModelPackages",
     ]
 
@@ -134,8 +145,11 @@ def test_bucket_key_and_repository_let_it_read(deployed: Deployed) -> None:
 
 
 def test_approvals_are_passed_on_to_the_bus_of_the_other_account(deployed: Deployed) -> None:
-    (rule,) = _all(deployed.registry, "Events::Rule")
-    assert rule["EventPattern"]["detail"]["ModelApprovalStatus"] == ["Approved"]
+    rules = {each["Description"]: each for each in _all(deployed.registry, "Events::Rule")}
+    rule = rules[f"Approvals of churn for {THERE}"]
+    detail = rule["EventPattern"]["detail"]
+    assert detail["ModelApprovalStatus"] == ["Approved"]
+    assert "ModelLifeCycle" not in detail
     (target,) = rule["Targets"]
     assert f":events:eu-west-1:{THERE}:event-bus/churn-approvals" in json.dumps(target["Arn"])
     assert "RoleArn" in target
@@ -147,19 +161,68 @@ def test_approvals_are_passed_on_to_the_bus_of_the_other_account(deployed: Deplo
     assert statement["Condition"] == {"StringEquals": {"events:source": "aws.sagemaker"}}
 
 
+def test_an_account_of_a_stage_hears_of_its_stage(deployed: Deployed) -> None:
+    rules = {each["Description"]: each for each in _all(deployed.registry, "Events::Rule")}
+    rule = rules[f"Approvals of churn for {PROD}"]
+    assert rule["EventPattern"]["detail"] == {
+        "ModelPackageGroupName": ["churn"],
+        "ModelApprovalStatus": ["Approved"],
+        "ModelLifeCycle": {"Stage": ["Production"], "StageStatus": ["Approved"]},
+        "UpdatedModelPackageFields": [
+            {"exists": False},
+            "ModelApprovalStatus",
+            "ModelLifeCycle",
+        ],
+    }
+    (target,) = rule["Targets"]
+    assert f":events:eu-west-1:{PROD}:event-bus/churn-approvals" in json.dumps(target["Arn"])
+
+
+def test_an_approval_that_gets_lost_is_told(deployed: Deployed) -> None:
+    alarms = _all(deployed.registry, "CloudWatch::Alarm")
+    rules = {
+        name: resource["Properties"]["Description"]
+        for name, resource in deployed.registry["Resources"].items()
+        if resource["Type"] == "AWS::Events::Rule"
+    }
+    watched = set()
+    for alarm in alarms:
+        assert (alarm["Namespace"], alarm["MetricName"]) == ("AWS/Events", "FailedInvocations")
+        [dimension] = alarm["Dimensions"]
+        watched.add(rules[dimension["Value"]["Ref"]])
+        assert alarm["AlarmActions"]
+    assert watched == {f"Approvals of churn for {account}" for account in (THERE, PROD)}
+    (key,) = _all(deployed.registry, "KMS::Key")
+    assert "cloudwatch.amazonaws.com" in json.dumps(key["KeyPolicy"])
+
+
+def test_a_release_of_a_stage_listens_to_it_and_asks_again(deployed: Deployed) -> None:
+    rules = _all(deployed.serving, "Events::Rule")
+    (rule,) = (rule for rule in rules if "ModelLifeCycle" in rule["EventPattern"]["detail"])
+    assert rule["EventPattern"]["account"] == [HERE]
+    assert rule["EventPattern"]["detail"]["ModelLifeCycle"]["Stage"] == ["Production"]
+    (asked,) = (
+        definition
+        for machine in _all(deployed.serving, "StepFunctions::StateMachine")
+        if "ModelLifeCycle" in (definition := json.dumps(machine["DefinitionString"]))
+    )
+    assert "ModelLifeCycle.Stage = 'Production'" in asked
+
+
 def test_the_release_listens_there_and_describes_the_others_package(deployed: Deployed) -> None:
     rules = _all(deployed.serving, "Events::Rule")
-    (rule,) = (rule for rule in rules if "EventBusName" in rule)
+    (rule,) = (rule for rule in rules if "ModelLifeCycle" not in rule["EventPattern"]["detail"])
+    assert "EventBusName" in rule
     assert rule["EventPattern"]["account"] == [HERE]
     statements = [
         statement
         for policy in _all(deployed.serving, "IAM::Policy")
         for statement in policy["PolicyDocument"]["Statement"]
     ]
-    (found,) = (
-        s["Resource"] for s in statements if "DescribeModelPackage" in json.dumps(s["Action"])
-    )
-    assert f":sagemaker:eu-west-1:{HERE}:model-package/churn/*" in json.dumps(found)
+    found = [s["Resource"] for s in statements if "DescribeModelPackage" in json.dumps(s["Action"])]
+    assert len(found) == 2
+    for each in found:
+        assert f":sagemaker:eu-west-1:{HERE}:model-package/churn/*" in json.dumps(each)
     (parameter,) = (
         resource
         for resource in deployed.serving["Resources"].values()
@@ -189,8 +252,20 @@ def test_refuses_what_is_no_account() -> None:
     stack = cdk.Stack(_app(), "Central")
     registry = ModelRegistry(stack, "Registry", model_package_group_name="churn")
     with pytest.raises(ValidationError) as raised:
-        RegistrySharing(stack, "Sharing", group=registry.resource, accounts=["prod"], buckets=[])
+        RegistrySharing(
+            stack,
+            "Sharing",
+            group=registry.resource,
+            accounts=["prod", 5],  # type: ignore[list-item]  # the mistake
+            buckets=[],
+        )
     assert faults(raised.value) == ["accounts", "buckets"]
+    twice: list[str | StageAccount] = [THERE, StageAccount(account=THERE, stage="prod 1")]
+    with pytest.raises(ValidationError) as raised:
+        RegistrySharing(
+            stack, "Twice", group=registry.resource, accounts=twice, buckets=[s3.Bucket(stack, "B")]
+        )
+    assert faults(raised.value) == ["accounts", "stage"]
     registry.grant_deploy(THERE, buckets=[s3.Bucket(stack, "Models")])
     with pytest.raises(ValidationError) as raised:
         registry.grant_deploy(HERE, buckets=[s3.Bucket(stack, "More")])

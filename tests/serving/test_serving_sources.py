@@ -20,7 +20,7 @@ _PACKAGE = "arn:aws:sagemaker:us-east-1:123456789012:model-package/census/3"
 
 
 def _bucket(stack: Any) -> s3.IBucket:
-    return s3.Bucket.from_bucket_name(stack, "Artifacts", "artifacts")
+    return s3.Bucket.from_bucket_name(stack, "Artifacts", "models")
 
 
 def _artifact(stack: Any, **given: Any) -> ModelArtifact:
@@ -70,6 +70,11 @@ def test_name_must_be_known() -> None:
         ({"image": "two words"}, "model.image"),
         ({"model_data_url": "https://models/1"}, "model.model_data_url"),
         ({"model_data_url": "s3://models"}, "model.model_data_url"),
+        ({"model_data_url": "s3://models/1/model.pkl"}, "model.model_data_url"),
+        ({"model_data_url": "s3://others/1/model.tar.gz"}, "model.model_data_url"),
+        ({"image": "https://registry/image:1"}, "model.image"),
+        ({"image_repository_arns": ["xgboost"]}, "model.image_repository_arns[0]"),
+        ({"environment": {"BATCH-SIZE": "1"}}, "model.environment"),
         ({"environment": {"A": "x" * 1025}}, "model.environment"),
         ({"environment": {f"A{n}": "1" for n in range(101)}}, "model.environment"),
         ({"environment": {f"A{n}": "x" * 1000 for n in range(40)}}, "model.environment"),

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from mlops_constructs.impact.changes import Action, Change
 from mlops_constructs.impact.comparison import Comparison, ExportChange
+from mlops_constructs.impact.endpoints import update_notes
 from mlops_constructs.impact.outcomes import RETAINING, Outcome, notes
 from mlops_constructs.impact.renames import Candidate, find_renames
 from mlops_constructs.impact.stateful import STATEFUL
@@ -105,7 +106,8 @@ class _Stack:
         for worst in self.worst():
             outcome = worst.outcome
             because = _gravest(outcome)
-            because += [*notes(outcome), *worst.when()]
+            because += [*notes(outcome), *update_notes(worst.comparison, worst.logical_id)]
+            because += worst.when()
             if self.gone:
                 because[:1] = [f"stack {show(self.name)} is gone: destroying it removes this too"]
             if outcome.action.ends_resource:

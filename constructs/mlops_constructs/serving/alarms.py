@@ -97,6 +97,15 @@ class RollbackAlarms:
                 allowed="a share above 0 and at most 1",
                 instead="Write 0.05 for 5 % of the requests.",
             )
+        longest = self.p99_latency
+        latency = 1 if longest is None else longest.to_milliseconds(integral=False)
+        problems.check(
+            latency >= 1,
+            "rollback.p99_latency",
+            got=f"{latency:g} ms",
+            allowed="a millisecond or more",
+            instead="Write Duration.millis(250).",
+        )
         problems.check(
             self.least_requests >= 1,
             "rollback.least_requests",
@@ -145,7 +154,7 @@ class RollbackAlarms:
             usual_latency: The threshold where the user gave none.
             with_model_errors: Whether the service publishes errors of the model.
         """
-        latency = int((self.p99_latency or usual_latency).to_milliseconds())
+        latency = int((self.p99_latency or usual_latency).to_milliseconds(integral=False))
         wanted = [
             (
                 "ServerErrors",

@@ -1,7 +1,7 @@
 """Checks of an endpoint's arguments that are about more than one of them.
 
 What fits what (SageMaker developer guide, "Serverless Inference", "Asynchronous inference",
-"Exclusions" of the deployment guardrails; botocore):
+"Exclusions" of the deployment guardrails and of shadow tests; botocore):
 
 | | `Instances` | `Asynchronous` | `ManagedInstances` | `Serverless` |
 |---|---|---|---|---|
@@ -9,7 +9,7 @@ What fits what (SageMaker developer guide, "Serverless Inference", "Asynchronous
 | `SerialPipeline` | yes | yes | no | no |
 | `MultiModel`, `DirectContainers` | yes | no | no | no |
 | `InferenceComponents` | no | no | yes | no |
-| challengers, shadow | yes | no | no | no |
+| challengers, shadow (models of one container, no ml.inf1) | yes | no | no | no |
 | VPC, isolation, capture | yes | yes | yes | no |
 | deployment policy | all | all | `Rolling`, over copies | none |
 """
@@ -29,6 +29,7 @@ from mlops_constructs.serving.compute import (
 )
 from mlops_constructs.serving.containers import DirectContainers, MultiModel, SerialPipeline
 from mlops_constructs.serving.deployment import Deployment, Rolling, default_policy
+from mlops_constructs.serving.given import check_fields
 from mlops_constructs.serving.model import ModelSource
 from mlops_constructs.serving.variants import (
     Beside,
@@ -88,6 +89,10 @@ def check_kinds(
                 else "Write ModelArtifact(...).",
             )
     problems.raise_if_any()
+    for what, given in (("model", model), ("compute", compute), ("deployment", deployment)):
+        check_fields(problems, what, given)
+    for place, each in _named(problems, beside):
+        check_fields(problems, place, each)
 
 
 def _named(problems: Problems, beside: object) -> list[tuple[str, Challenger | Shadow]]:
@@ -140,6 +145,10 @@ def check_fit(
         allowed=f"none on {kind}, which takes one variant",
         instead="Leave beside out, or write compute=Instances(...).",
     )
+    if isinstance(model, InferenceComponents) and isinstance(compute, ManagedInstances):
+        model.check_fit(problems, compute.instance_type)
+    if isinstance(beside, Shadow):
+        _check_shadow(problems, model, compute, beside)
     if isinstance(compute, Serverless):
         _check_serverless(problems, network=network, capture=capture, model=model)
     else:
@@ -155,6 +164,32 @@ def check_fit(
         instead="Write network_isolation=False, put the code into model.tar.gz below code/, or "
         "write ModelFolder(...).",
     )
+
+
+def _check_shadow(problems: Problems, model: ServedModel, compute: Compute, shadow: Shadow) -> None:
+    """Note what endpoints with a shadow may not have (developer guide, "Shadow tests", Exclusions).
+
+    Several containers, many models and ml.inf1 are excluded, on either side; a marketplace
+    container too, which nobody can tell from here.
+    """
+    for what, given in (("model", model), ("beside.model", shadow.model)):
+        problems.check(
+            isinstance(given, ModelSource),
+            what,
+            got=type(given).__name__,
+            allowed="a model of one container beside a shadow, or behind one: the service offers "
+            "shadows for nothing else",
+            instead="Write beside=[Challenger(...)] with a small share, or leave beside out.",
+        )
+    for what, fleet in (("compute", compute), ("beside.compute", shadow.compute)):
+        if isinstance(fleet, Instances):
+            problems.check(
+                fleet.guarded,
+                f"{what}.instance_type",
+                got=fleet.instance_type,
+                allowed="anything but ml.inf1, for which the service offers no shadows",
+                instead="Write Instances('ml.inf2.xlarge').",
+            )
 
 
 def check_network(problems: Problems, network: JobNetwork | None) -> None:

@@ -21,7 +21,9 @@ from aws_cdk import Duration
 
 from mlops_constructs.common.errors import Problems
 from mlops_constructs.common.tokens import is_token
-from mlops_constructs.serving.model import ModelSource
+from mlops_constructs.rules import instances
+from mlops_constructs.serving.given import whole_seconds
+from mlops_constructs.serving.model import ModelSource, check_archive
 
 #: The longest name of a component (botocore, ``InferenceComponentName``).
 LONGEST_NAME = 63
@@ -84,11 +86,11 @@ class Component:
             ("download_timeout", self.download_timeout),
             ("startup_timeout", self.startup_timeout),
         ):
-            seconds = 60 if timeout is None else int(timeout.to_seconds())
+            seconds = 60 if timeout is None else whole_seconds(timeout)
             problems.check(
-                60 <= seconds <= 3600,
+                seconds is not None and 60 <= seconds <= 3600,
                 f"{what}.{name}",
-                got=f"{seconds} s",
+                got="a part of a second" if seconds is None else f"{seconds} s",
                 allowed="60 to 3600 s",
                 instead="Write Duration.minutes(20).",
             )
@@ -138,14 +140,7 @@ class Adapter:
 
     def check(self, problems: Problems, what: str) -> None:
         """Note what the service would refuse."""
-        if not is_token(self.artifact_url):
-            problems.check(
-                bool(re.fullmatch(r"s3://[^/]+/.+", self.artifact_url)),
-                f"{what}.artifact_url",
-                got=self.artifact_url,
-                allowed="an S3 URL with a bucket and a key",
-                instead="Write 's3://<bucket>/<version>/adapter.tar.gz'.",
-            )
+        check_archive(problems, f"{what}.artifact_url", self.artifact_url, "adapter")
 
 
 @dataclass(frozen=True)
@@ -172,6 +167,21 @@ class InferenceComponents:
     def needs_network(self) -> bool:
         """Whether any container fetches something itself."""
         return any(source.needs_network for source in self.sources)
+
+    def check_fit(self, problems: Problems, instance_type: str, what: str = "model") -> None:
+        """Note components that no instance of the fleet could carry."""
+        chips = instances.is_gpu(instance_type) or instances.is_neuron(instance_type)
+        for index, each in enumerate(self.components):
+            problems.check(
+                chips
+                or is_token(instance_type)
+                or not isinstance(each, Component)
+                or each.accelerators is None,
+                f"{what}.components[{index}].accelerators",
+                got=f"{getattr(each, 'accelerators', None)} with {instance_type}",
+                allowed="none on a type without GPUs and Neuron devices",
+                instead="Leave it out, or write ManagedInstances('ml.g5.xlarge').",
+            )
 
     def check(self, problems: Problems, what: str = "model") -> None:
         """Note what the service would refuse."""

@@ -29,6 +29,8 @@ from mlops_constructs.serving.model import (
     ModelSource,
     check_environment,
     check_image,
+    check_readable,
+    check_repositories,
 )
 
 _MOST = 15
@@ -91,6 +93,8 @@ class MultiModel:
                 allowed="one or more",
                 instead="Name what the role of the endpoint must be able to read.",
             )
+        check_repositories(problems, what, self.image_repository_arns)
+        check_readable(problems, f"{what}.models_url", self.models_url, self.buckets)
         check_environment(problems, f"{what}.environment", [self.environment])
 
     def to_model(self, scope: Construct) -> BoundModel:

@@ -11,6 +11,12 @@ The first, second and last run a whole second fleet while they last; rolling nee
 more. Sizes are shares and not counts: a share stays right while a fleet is scaled. Inference
 components know `Rolling` only, by copies.
 
+**The last bake.** AWS's sources disagree on which setting is its length: the developer guide bakes
+all-at-once deployments by ``TerminationWaitInSeconds`` alone ("Use all at once traffic shifting")
+and calls ``WaitIntervalInSeconds`` the bake between shifts, while the API reference has the former
+begin "after the completion of an endpoint deployment". Both are set to ``bake``, so that alarms are
+watched for that long by either reading; by the longer one, both fleets stand for two bakes.
+
 Limits: botocore's model of SageMaker (``TrafficRoutingConfig``, ``BlueGreenUpdatePolicy``,
 ``RollingUpdatePolicy``) and the developer guide, "Deployment guardrails". The policy acts on
 updates; the first creation only stores it.
@@ -28,6 +34,7 @@ from aws_cdk import Duration
 
 from mlops_constructs.common.errors import Problems
 from mlops_constructs.common.tokens import is_token
+from mlops_constructs.serving.given import whole_seconds
 
 _LONGEST_WAIT_SECONDS = 3600
 _LONGEST_DEPLOYMENT_SECONDS = 28800
@@ -52,18 +59,32 @@ class _Policy(ABC):
 
     @cached_property
     def bake_seconds(self) -> int:
-        """The bake time in seconds; asked for once, as each answer is a call to jsii."""
-        return int(self.bake.to_seconds())
+        """The bake time in seconds; asked for once, as each answer is a call to jsii.
+
+        A part of a second, which `check` refuses, counts as -1.
+        """
+        seconds = whole_seconds(self.bake)
+        return -1 if seconds is None else seconds
 
     @property
     @abstractmethod
     def wait_seconds(self) -> int:
         """The sum of all waits of one deployment, in seconds."""
 
+    def waits_of(self, count: int) -> int:
+        """The same for a fleet, where its size matters, in seconds."""
+        del count
+        return self.wait_seconds
+
     @property
     @abstractmethod
     def timeout_seconds(self) -> int:
         """How long a deployment may take, the waits and the start of fleets included."""
+
+    @property
+    def guards(self) -> bool:
+        """Whether it asks for more than what the service does without a policy."""
+        return True
 
     @property
     @abstractmethod
@@ -79,16 +100,17 @@ class _Policy(ABC):
             of: What it has: ``instances``, or ``copies`` of an inference component.
         """
         problems.check(
-            self.bake_seconds <= _LONGEST_WAIT_SECONDS,
+            0 <= self.bake_seconds <= _LONGEST_WAIT_SECONDS,
             "deployment.bake",
-            got=f"{self.bake_seconds} s",
-            allowed="0 to 3600 s",
+            got="a part of a second" if self.bake_seconds < 0 else f"{self.bake_seconds} s",
+            allowed="0 to 3600 s, in whole seconds",
             instead="Write Duration.hours(1) at most.",
         )
+        waits = self.waits_of(count)
         problems.check(
-            self.wait_seconds < _LONGEST_DEPLOYMENT_SECONDS,
+            waits < _LONGEST_DEPLOYMENT_SECONDS,
             "deployment",
-            got=f"waits of {self.wait_seconds} s in total",
+            got=f"waits of {waits} s in total on a fleet of {count}",
             allowed=f"less than {_LONGEST_DEPLOYMENT_SECONDS} s, the longest deployment",
             instead="Bake for a shorter time or shift in larger steps.",
         )
@@ -105,12 +127,18 @@ class _BlueGreen(_Policy):
         return self._waits * self.bake_seconds
 
     @property
+    @abstractmethod
     def _waits(self) -> int:
-        return 1
+        """How often it waits for a bake, by the longer reading."""
+
+    @property
+    def _most_waits(self) -> int:
+        """The same, where the fleet does not divide by the share."""
+        return self._waits
 
     @property
     def timeout_seconds(self) -> int:
-        return _timeout(self.wait_seconds + _START_SECONDS)
+        return _timeout(self._most_waits * self.bake_seconds + _START_SECONDS)
 
     def _policy(self, routing: dict[str, Any], old_fleet_seconds: int) -> dict[str, Any]:
         return {
@@ -126,8 +154,19 @@ class _BlueGreen(_Policy):
 class AllAtOnce(_BlueGreen):
     """Shift all traffic to the new fleet, and bake while the old one stands by.
 
-    With ``bake=Duration.seconds(0)`` no alarm can roll the deployment back.
+    With ``bake=Duration.seconds(0)`` the endpoint has no policy at all: the service then shifts at
+    once, and no alarm rolls that back. It is the only way to add, remove or rename a challenger, as
+    a policy asks for equal variants before and after (developer guide, "Exclusions").
     """
+
+    @property
+    def _waits(self) -> int:
+        return 2
+
+    @property
+    def guards(self) -> bool:
+        """Not without a bake."""
+        return self.bake_seconds != 0
 
     @property
     def first_share(self) -> float:
@@ -135,8 +174,8 @@ class AllAtOnce(_BlueGreen):
         return 1.0
 
     def to_property(self) -> dict[str, Any]:
-        """The update policy; the wait interval is required by the API for every type."""
-        routing = {"type": "ALL_AT_ONCE", "waitIntervalInSeconds": 0}
+        """The update policy."""
+        routing = {"type": "ALL_AT_ONCE", "waitIntervalInSeconds": self.bake_seconds}
         return self._policy(routing, self.bake_seconds)
 
 
@@ -189,6 +228,14 @@ class Linear(_BlueGreen):
         return math.ceil(100 / max(self.percent, 1)) + 1
 
     @property
+    def _most_waits(self) -> int:
+        return _most_steps(self.percent) + 1
+
+    def waits_of(self, count: int) -> int:
+        """The waits for a fleet of this size, in seconds."""
+        return (_steps_of(self.percent, count) + 1) * self.bake_seconds
+
+    @property
     def first_share(self) -> float:
         """What ``percent`` says."""
         return self.percent / 100
@@ -226,10 +273,14 @@ class Rolling(_Policy):
         """The sum of all waits of one deployment, in seconds."""
         return self._batches * self.bake_seconds
 
+    def waits_of(self, count: int) -> int:
+        """The waits for a fleet of this size, in seconds."""
+        return _steps_of(self.percent, count) * self.bake_seconds
+
     @property
     def timeout_seconds(self) -> int:
         """How long a deployment may take, the waits and the start of batches included."""
-        return _timeout(self.wait_seconds + self._batches * _BATCH_START_SECONDS)
+        return _timeout(_most_steps(self.percent) * (self.bake_seconds + _BATCH_START_SECONDS))
 
     @property
     def _batches(self) -> int:
@@ -276,6 +327,24 @@ def default_policy(count: int) -> Deployment:
 
 def _percent(value: int) -> dict[str, Any]:
     return {"type": "CAPACITY_PERCENT", "value": value}
+
+
+def _steps_of(percent: int, count: int) -> int:
+    """How many steps a share takes on a fleet.
+
+    The service does not say how it rounds. If down, half of three instances are one, and three
+    steps.
+    """
+    share = max(percent, 1)
+    if is_token(count) or count * share < 100:
+        return math.ceil(100 / share)
+    return math.ceil(count / (count * share // 100))
+
+
+def _most_steps(percent: int) -> int:
+    """How many it takes on any fleet: most on one that is just too small for two a step."""
+    share = max(percent, 1)
+    return max(math.ceil(100 / share), math.ceil(200 / share) - 1)
 
 
 def _timeout(seconds: int) -> int:

@@ -12,8 +12,9 @@ needs. Facts behind it:
   retained, which is what `add_autoscaling` turns on; weights still follow the template.
 - An update that changes the *instance type* of a scaled variant fails until its scalable target is
   gone: see `add_autoscaling`, ``paused``.
-- A serverless endpoint cannot become a real-time one or the reverse, and an asynchronous one stays
-  asynchronous: give it another name.
+- A real-time endpoint cannot become serverless, and an asynchronous one stays asynchronous: give it
+  another name. A serverless one can become real-time, but not go back, not even when CloudFormation
+  rolls the stack back (SageMaker developer guide, "Serverless Inference").
 - SageMaker's network interfaces outlive an endpoint for 15 minutes or more and keep subnets and
   security groups from being deleted: put the VPC into another stack.
 - Endpoints mount no file systems (EFS, FSx): their models come from S3 or with the image.
@@ -61,6 +62,7 @@ from mlops_constructs.serving.compute import (
 from mlops_constructs.serving.containers import SerialPipeline
 from mlops_constructs.serving.dashboard import make_dashboard
 from mlops_constructs.serving.deployment import Deployment, Rolling
+from mlops_constructs.serving.given import check_given
 from mlops_constructs.serving.interface import VARIANT_NAME, ServingEndpoint
 from mlops_constructs.serving.model import ModelSource
 from mlops_constructs.serving.notes import annotate
@@ -71,6 +73,8 @@ from mlops_constructs.serving.scaled import check_scaling, what_is_scaled
 from mlops_constructs.serving.scaling import Autoscaling
 from mlops_constructs.serving.variants import (
     Beside,
+    Challenger,
+    Shadow,
     VariantModel,
     all_beside,
     check_beside,
@@ -166,7 +170,21 @@ class BlueGreenEndpoint(ServingEndpoint):
         model: VariantModel,
         compute: Instances,
         deployment: Deployment | None = None,
-        beside: Beside | None = None,
+        beside: Sequence[Challenger] | None = None,
+        **settings: Unpack[_FleetSettings],
+    ) -> None: ...
+
+    @overload
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        endpoint_name: str,
+        model: ModelSource,
+        compute: Instances,
+        deployment: Deployment | None = None,
+        beside: Shadow,
         **settings: Unpack[_FleetSettings],
     ) -> None: ...
 
@@ -221,12 +239,24 @@ class BlueGreenEndpoint(ServingEndpoint):
         Raises:
             ValidationError: With everything that is wrong with the arguments.
         """
-        super().__init__(scope, construct_id, endpoint_name=endpoint_name)
-        rollback = rollback or RollbackAlarms()
+        known = isinstance(endpoint_name, str)
+        super().__init__(scope, construct_id, endpoint_name=endpoint_name if known else "none")
+        rollback = RollbackAlarms() if rollback is None else rollback
         problems = Problems(self)
         checks.check_kinds(
             problems, model=model, compute=compute, deployment=deployment, beside=beside
         )
+        for what, value, kind in (
+            ("endpoint_name", endpoint_name, str),
+            ("rollback", rollback, RollbackAlarms),
+            ("network", network, JobNetwork | None),
+            ("network_isolation", network_isolation, bool),
+            ("encryption_key", encryption_key, kms.IKey | None),
+            ("capture", capture, DataCapture | None),
+            ("alarm_topic", alarm_topic, sns.ITopic | None),
+        ):
+            check_given(problems, what, value, kind)
+        problems.raise_if_any()
         self._model = model
         self._compute = compute
         self._beside = all_beside(beside)
@@ -334,7 +364,9 @@ class BlueGreenEndpoint(ServingEndpoint):
         tell(
             self.alarms,
             alarm_topic,
-            without="the alarm acts by rolling back updates, which read it.",
+            without="the alarm acts by rolling back updates, which read it."
+            if watch.rolls_back
+            else "no update of this compute is rolled back: it is there to be looked at.",
         )
         self._scaled: set[str] = set()
         self._warnings: list[cloudwatch.Alarm] = []
@@ -371,9 +403,17 @@ class BlueGreenEndpoint(ServingEndpoint):
         Raises:
             ValidationError: If the numbers do not fit, or the endpoint cannot scale this way.
         """
+        problems = Problems(self)
+        for what, value, kind in (
+            ("min_capacity", min_capacity, int),
+            ("max_capacity", max_capacity, int),
+            ("policies", policies, Sequence[ScalingPolicy]),
+            ("schedules", schedules, Mapping[str, ScheduledCapacity] | None),
+        ):
+            check_given(problems, what, value, kind)
+        problems.raise_if_any()
         found = dict(schedules or {})
         name = component or variant or self.variant_name
-        problems = Problems(self)
         check_scaling(
             problems,
             compute=self._compute,
@@ -434,8 +474,18 @@ class BlueGreenEndpoint(ServingEndpoint):
         Raises:
             ValidationError: If a threshold makes no sense.
         """
-        warnings = warnings or SaturationWarnings()
+        warnings = SaturationWarnings() if warnings is None else warnings
         problems = Problems(self)
+        check_given(problems, "topic", topic, sns.ITopic | None)
+        check_given(problems, "warnings", warnings, SaturationWarnings)
+        problems.check(
+            self.node.try_find_child("Warnings") is None,
+            "add_warnings",
+            got="a second call",
+            allowed="one call, with all thresholds",
+            instead="Write add_warnings(topic=..., warnings=SaturationWarnings(...)).",
+        )
+        problems.raise_if_any()
         warnings.check(problems)
         problems.raise_if_any()
         alarms = warnings.build(Construct(self, "Warnings"), self, self._compute)

@@ -18,6 +18,7 @@ from aws_cdk import Duration
 from mlops_constructs.common.errors import Problems
 from mlops_constructs.common.tokens import is_token
 from mlops_constructs.rules import instances
+from mlops_constructs.serving.given import whole_seconds
 
 _INSTANCE_TYPE = re.compile(r"ml\.[a-z0-9-]+\.[a-z0-9]+")
 _BURSTABLE = re.compile(r"t\d")
@@ -149,11 +150,11 @@ class Fleet:
             ("download_timeout", self.download_timeout),
             ("startup_timeout", self.startup_timeout),
         ):
-            seconds = 60 if timeout is None else int(timeout.to_seconds())
+            seconds = 60 if timeout is None else whole_seconds(timeout)
             problems.check(
-                60 <= seconds <= 3600,
+                seconds is not None and 60 <= seconds <= 3600,
                 f"{what}.{name}",
-                got=f"{seconds} s",
+                got="a part of a second" if seconds is None else f"{seconds} s",
                 allowed="60 to 3600 s",
                 instead="Write Duration.minutes(20).",
             )

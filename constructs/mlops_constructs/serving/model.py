@@ -31,6 +31,9 @@ _PACKAGE_ARN = re.compile(
     r"arn:aws[a-z\-]*:sagemaker:[a-z0-9\-]+:\d{12}:model-package/[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}"
     r"(/\d{1,9})?"
 )
+_REPOSITORY_ARN = re.compile(r"arn:[^:]+:ecr:[^:]*:[^:]*:repository/.+")
+# botocore, EnvironmentKey.
+_VARIABLE = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*", re.ASCII)
 _PARAMETER_NAME = re.compile(r"[a-zA-Z0-9_.\-/]{1,1011}")
 
 
@@ -109,6 +112,7 @@ class _ModelSource:
             problems.check(
                 bool(given), f"{what}.{name}", got=given, allowed="one or more", instead=instead
             )
+        check_repositories(problems, what, self.image_repository_arns)
 
     def bind(self, scope: Construct) -> BoundContainer:
         """The container definition; what it needs in the stack is made below ``scope``."""
@@ -256,13 +260,9 @@ class ModelArtifact(_ModelSource):
         super().check(problems, what)
         check_image(problems, f"{what}.image", self.image)
         if is_literal(self.model_data_url):
-            problems.check(
-                bool(re.fullmatch(r"s3://[^/]+/.+", self.model_data_url)),
-                f"{what}.model_data_url",
-                got=self.model_data_url,
-                allowed="an S3 URL with a bucket and a key",
-                instead="Write 's3://<bucket>/<version>/model.tar.gz'.",
-            )
+            if not self.uses_data_source:
+                check_archive(problems, f"{what}.model_data_url", self.model_data_url, "model")
+            check_readable(problems, f"{what}.model_data_url", self.model_data_url, self.buckets)
         check_environment(problems, f"{what}.environment", [self.environment])
         if self.code is not None:
             self.code.check(problems, what)
@@ -323,6 +323,7 @@ class ModelFolder(_ModelSource):
             allowed="one or more",
             instead="Name the ECR repository of the inference image.",
         )
+        check_repositories(problems, what, self.image_repository_arns)
         check_image(problems, f"{what}.image", self.image)
         problems.check(
             Path(self.folder).is_dir() and any(_files(self.folder)),
@@ -360,18 +361,69 @@ def check_image(problems: Problems, what: str, image: str) -> None:
     if is_token(image):
         return
     problems.check(
-        bool(re.fullmatch(r"\S{1,255}", image)),
+        bool(re.fullmatch(r"\S{1,255}", image)) and "://" not in image,
         what,
         got=image,
-        allowed="an image URI of 1 to 255 characters without spaces",
+        allowed="an image URI of 1 to 255 characters without spaces and without a scheme",
         instead="Write '<account>.dkr.ecr.<region>.amazonaws.com/<repository>:<tag>'.",
     )
+
+
+def check_archive(problems: Problems, what: str, url: str, name: str) -> None:
+    """Note a URL that is not of one archive (botocore, ``ModelDataUrl`` and ``ArtifactUrl``)."""
+    problems.check(
+        is_token(url) or bool(re.fullmatch(r"s3://[^/]+/.+\.(tar\.gz|tgz)", url)),
+        what,
+        got=url,
+        allowed="the S3 URL of a gzip compressed tar archive",
+        instead=f"Write 's3://<bucket>/<version>/{name}.tar.gz'.",
+    )
+
+
+def check_readable(problems: Problems, what: str, url: str, buckets: Sequence[s3.IBucket]) -> None:
+    """Note a bucket that the role is not allowed to read, where all names are known."""
+    names = [bucket.bucket_name for bucket in buckets]
+    if is_token(url) or is_token(names) or not names or not url.startswith("s3://"):
+        return
+    problems.check(
+        url.removeprefix("s3://").partition("/")[0] in names,
+        what,
+        got=url,
+        allowed=f"a URL of the buckets that the role may read: {', '.join(names)}",
+        instead="Add its bucket to buckets.",
+    )
+
+
+def check_repositories(problems: Problems, what: str, arns: Sequence[str]) -> None:
+    """Note what no ECR repository is called."""
+    for index, arn in enumerate(arns):
+        problems.check(
+            is_token(arn) or bool(_REPOSITORY_ARN.fullmatch(arn)),
+            f"{what}.image_repository_arns[{index}]",
+            got=arn,
+            allowed="the ARN of an ECR repository",
+            instead="Write 'arn:aws:ecr:<region>:<account>:repository/<name>', or take "
+            "repository.repository_arn.",
+        )
 
 
 def check_environment(
     problems: Problems, what: str, environments: Sequence[Mapping[str, str]]
 ) -> None:
     """Note environments that are too large; the 32 KiB are for all containers of a model."""
+    wrong = [
+        name
+        for each in environments
+        for name in each
+        if not is_token(name) and not _VARIABLE.fullmatch(name)
+    ]
+    problems.check(
+        not wrong,
+        what,
+        got=wrong,
+        allowed="names of letters, digits and underscores that begin with none of the digits",
+        instead="Write names such as 'BATCH_SIZE'.",
+    )
     texts = [text for each in environments for pair in each.items() for text in pair]
     most = max((len(each) for each in environments), default=0)
     longest = max(map(len, texts), default=0)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from aws_cdk import Annotations
 
+from mlops_constructs.serving.serverless import Serverless
 from mlops_constructs.serving.watch import Watch
 
 
@@ -21,7 +22,8 @@ def annotate(
         local_disks: The instance types whose storage no key of ours encrypts.
     """
     notes = Annotations.of(watch.endpoint)
-    if not network_isolation:
+    # Serverless containers are never isolated: nothing was turned off.
+    if not network_isolation and not isinstance(watch.compute, Serverless):
         notes.add_warning_v2(
             "mlops-constructs:network-isolation-off",
             "network_isolation=False: the model's container can connect to anything that its "

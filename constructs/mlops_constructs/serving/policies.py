@@ -27,6 +27,10 @@ from aws_cdk import Duration, aws_cloudwatch as cloudwatch
 
 from mlops_constructs.common.errors import Problems
 
+_MINUTES_OF_A_DAY = 1440
+# botocore, application-autoscaling MetricStatistic: no percentiles.
+_STATISTICS = ("Average", "Minimum", "Maximum", "SampleCount", "Sum")
+
 
 @dataclass(frozen=True, kw_only=True)
 class _Tracking:
@@ -114,7 +118,7 @@ class TrackMetric(_Tracking):
     """Holds any metric that falls as capacity is added.
 
     Attributes:
-        metric: A plain metric, not an expression.
+        metric: A plain metric, not an expression, of an average, sum, minimum, maximum or count.
         target: The value.
     """
 
@@ -127,13 +131,13 @@ class _Steps:
     """Changes capacity by how far a metric is beyond a threshold.
 
     Attributes:
-        metric: What is watched.
+        metric: What is watched, minute by minute.
         steps: How many instances, by the value from which on.
         minutes: For how many minutes in a row the first value must be passed.
         cooldown: Wait after a change.
     """
 
-    metric: cloudwatch.Metric
+    metric: cloudwatch.Metric | cloudwatch.MathExpression
     steps: Mapping[float, int]
     minutes: int = 2
     cooldown: Duration = field(default_factory=lambda: Duration.minutes(5))
@@ -199,7 +203,22 @@ def check_policy(problems: Problems, what: str, policy: ScalingPolicy) -> None:
             allowed="one step or more, each of one instance or more",
             instead="Write steps={50: 1, 200: 4}.",
         )
+        problems.check(
+            1 <= policy.minutes <= _MINUTES_OF_A_DAY,
+            f"{what}.minutes",
+            got=policy.minutes,
+            allowed=f"1 to {_MINUTES_OF_A_DAY}: an alarm looks back a day at most",
+            instead="Write 2.",
+        )
         return
+    if isinstance(policy, TrackMetric):
+        problems.check(
+            policy.metric.statistic in _STATISTICS,
+            f"{what}.metric.statistic",
+            got=policy.metric.statistic,
+            allowed=f"{', '.join(_STATISTICS)}: what Application Auto Scaling tracks",
+            instead="Write statistic='Average', or steps by an alarm: ScaleOutSteps(...).",
+        )
     value = target_value(policy)
     most = 1 if isinstance(policy, TrackProvisionedConcurrency) else None
     problems.check(

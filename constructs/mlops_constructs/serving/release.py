@@ -15,6 +15,9 @@ fails or is rolled back (by an alarm of the endpoint, for example), it puts the 
   goes on using that role, and the machine needs no permission on any resource of the stack (AWS
   CloudFormation user guide, "CloudFormation service role").
 - The group may be in another account: see `RegistryAccount`.
+- With a ``stage`` a version is released once it is approved for it, by its ``ModelLifeCycle``; so
+  staging and prod follow one registry, one after the other.
+- Metadata that change on an approved version do nothing: only what is approved now is released.
 - An approval from before the machine existed is not seen; start the machine by hand with
   ``{"detail": {"ModelPackageArn": "…"}}``.
 """
@@ -24,7 +27,6 @@ from __future__ import annotations
 from typing import Protocol
 
 from aws_cdk import (
-    Aws,
     DefaultStackSynthesizer,
     Duration,
     RemovalPolicy,
@@ -39,11 +41,12 @@ from aws_cdk import (
 )
 from constructs import Construct
 
-from mlops_constructs.common.approvals import approvals_of
+from mlops_constructs.common.approvals import approvals_of, check_stage
 from mlops_constructs.common.approved_parameter import parameter_arn
 from mlops_constructs.common.encryption import allow_logs, ensure_key
 from mlops_constructs.common.errors import Problems
 from mlops_constructs.common.findings import acknowledge
+from mlops_constructs.common.pseudo import PARTITION
 from mlops_constructs.common.roles import service_role
 from mlops_constructs.common.tokens import is_literal
 from mlops_constructs.serving.grants import allow_pattern
@@ -82,6 +85,7 @@ class ModelRelease(Construct):
         parameter_name: str,
         stack: Stack | str | None = None,
         registry: RegistryAccount | None = None,
+        stage: str | None = None,
         endpoint: UpdatedEndpoint | None = None,
         notify: sns.ITopic | None = None,
         encryption_key: kms.IKey | None = None,
@@ -96,6 +100,8 @@ class ModelRelease(Construct):
             parameter_name: The SSM parameter that `ApprovedModel` follows.
             stack: The stack with the endpoint, or its name; the stack of ``scope`` by default.
             registry: Where the group is, if in another account.
+            stage: Release versions that are approved for this stage, as `StageAccount` has it;
+                every approved version if left out.
             endpoint: The endpoint that is updated, whose deployment ``timeout`` must outlast.
             notify: Told of every release, with what was served before and after.
             encryption_key: For the log; made if left out.
@@ -115,7 +121,12 @@ class ModelRelease(Construct):
             usual = max(3 * 3600, int(longest.to_seconds()) + 1800)
             timeout = Duration.seconds(usual)
         self._check(
-            model_package_group_name, parameter_name, stack_name, timeout=timeout, longest=longest
+            model_package_group_name,
+            parameter_name,
+            stack_name,
+            stage=stage,
+            timeout=timeout,
+            longest=longest,
         )
         self._registry = registry
 
@@ -138,11 +149,12 @@ class ModelRelease(Construct):
             notify=notify,
         )
         workflow = ReleaseWorkflow(
-            partition=Aws.PARTITION,
+            partition=PARTITION,
             stack_name=stack_name,
             parameter_name=parameter_name,
             topic_arn=notify.topic_arn if notify is not None else None,
             timeout_seconds=int(timeout.to_seconds()),
+            stage=stage,
         )
         self.state_machine = sfn.StateMachine(
             self,
@@ -157,7 +169,7 @@ class ModelRelease(Construct):
             tracing_enabled=True,
         )
         self._allow_queue()
-        self.rule = self._make_rule(model_package_group_name)
+        self.rule = self._make_rule(model_package_group_name, stage)
 
     def _check(
         self,
@@ -165,10 +177,12 @@ class ModelRelease(Construct):
         parameter_name: str,
         stack_name: str,
         *,
+        stage: str | None,
         timeout: Duration,
         longest: Duration,
     ) -> None:
         problems = Problems(self)
+        check_stage(problems, stage)
         for what, name, instead in (
             ("model_package_group_name", group, "Write the group's name as text."),
             ("parameter_name", parameter_name, "Write the parameter's name as text."),
@@ -230,6 +244,7 @@ class ModelRelease(Construct):
         )
         actions = [
             "cloudformation:CancelUpdateStack",
+            "cloudformation:DescribeStackEvents",
             "cloudformation:DescribeStacks",
             "cloudformation:UpdateStack",
         ]
@@ -294,14 +309,16 @@ class ModelRelease(Construct):
             },
         )
 
-    def _make_rule(self, group: str) -> events.Rule:
+    def _make_rule(self, group: str, stage: str | None) -> events.Rule:
         return events.Rule(
             self,
             "Approval",
             description=f"A model of {group} was approved",
             event_bus=self._registry.event_bus if self._registry is not None else None,
             event_pattern=approvals_of(
-                group, account=self._registry.account if self._registry is not None else None
+                group,
+                account=self._registry.account if self._registry is not None else None,
+                stage=stage,
             ),
             targets=[
                 targets.SfnStateMachine(

@@ -129,11 +129,14 @@ def check_scaling(
         "concurrency cost nothing while nobody asks.",
     )
     _check_policies(problems, compute, policies, schedules)
+    _check_gpu(problems, compute, policies)
     _check_start(problems, compute, min_capacity, max_capacity)
     if deployment is not None and component is None:
         lowest = [min_capacity, *(each.min_capacity for each in schedules.values())]
-        smallest = min(each for each in lowest if each is not None)
-        if smallest >= (0 if zero else 1):
+        smallest = min(
+            (each for each in lowest if each is not None and not is_token(each)), default=None
+        )
+        if smallest is not None and smallest >= (0 if zero else 1):
             deployment.check(problems, max(smallest, 1))
 
 
@@ -206,14 +209,13 @@ def _check_policies(
                 allowed=f"{names} with {type(compute).__name__}",
                 instead=f"Write {allowed[0].__name__}(...).",
             )
-    kinds = [type(policy) for policy in policies if not isinstance(policy, _ANY)]
-    twice = sorted(
-        {
-            kind.__name__
-            for kind in kinds
-            if kinds.count(kind) > 1 and kind is not TrackUtilization and kind in allowed
-        }
-    )
+    tracked = [
+        type(policy).__name__
+        + (f" of {policy.of.name}" if isinstance(policy, TrackUtilization) else "")
+        for policy in policies
+        if isinstance(policy, allowed) and not isinstance(policy, _ANY)
+    ]
+    twice = sorted({each for each in tracked if tracked.count(each) > 1})
     problems.check(
         not twice,
         "policies",
@@ -229,6 +231,21 @@ def _check_policies(
         allowed="a policy that also removes capacity",
         instead="Add ScaleInSteps(...), or track a value.",
     )
+
+
+def _check_gpu(problems: Problems, compute: Compute, policies: Sequence[ScalingPolicy]) -> None:
+    """A metric that no instance writes would never scale anything."""
+    if not isinstance(compute, Instances | Asynchronous) or is_token(compute.instance_type):
+        return
+    for index, policy in enumerate(policies):
+        if isinstance(policy, TrackUtilization) and policy.of.name.startswith("GPU"):
+            problems.check(
+                compute.has_gpu,
+                f"policies[{index}].of",
+                got=f"{policy.of.name} of {compute.instance_type}",
+                allowed="what the instances have: this type has no GPU and writes no such metric",
+                instead="Write of=Utilization.CPU, or another instance type.",
+            )
 
 
 def _check_start(

@@ -39,6 +39,8 @@ from aws_cdk import (
 from constructs import Construct, IValidation
 
 from mlops_constructs.common.errors import Problems
+from mlops_constructs.common.times import check_schedule, check_time_zone
+from mlops_constructs.common.tokens import is_token
 from mlops_constructs.serving.policies import (
     ScaleOutSteps,
     ScalingPolicy,
@@ -199,7 +201,7 @@ class Autoscaling(Construct):
         operator = cloudwatch.ComparisonOperator
         self._steps(
             construct_id,
-            metric=policy.metric,
+            metric=policy.metric.with_(period=Duration.minutes(1)),
             threshold=threshold,
             operator=operator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD
             if out
@@ -228,7 +230,7 @@ class Autoscaling(Construct):
         self,
         construct_id: str,
         *,
-        metric: cloudwatch.Metric,
+        metric: cloudwatch.IMetric,
         threshold: float,
         operator: cloudwatch.ComparisonOperator,
         minutes: int,
@@ -339,27 +341,22 @@ def check_capacity(
                 allowed="a schedule that changes min_capacity, max_capacity or both",
                 instead="Give one of them.",
             )
-        problems.check(
-            schedule.schedule.startswith(("cron(", "rate(", "at(")),
-            f"schedules[{name!r}].schedule",
-            got=schedule.schedule,
-            allowed="cron(…), rate(…) or at(…)",
-            instead="Write 'cron(0 7 ? * MON-FRI *)'.",
-        )
+        check_schedule(problems, f"schedules[{name!r}].schedule", schedule.schedule)
+        check_time_zone(problems, f"schedules[{name!r}].time_zone", schedule.time_zone)
         limits[f"schedules[{name!r}]."] = (
             min_capacity if schedule.min_capacity is None else schedule.min_capacity,
             max_capacity if schedule.max_capacity is None else schedule.max_capacity,
         )
     for place, (smallest, largest) in limits.items():
         problems.check(
-            smallest >= least,
+            is_token(smallest) or smallest >= least,
             f"{place}min_capacity",
             got=smallest,
             allowed=f"{least} or more",
             instead=instead,
         )
         problems.check(
-            largest >= max(smallest, 1),
+            is_token(largest) or is_token(smallest) or largest >= max(smallest, 1),
             f"{place}max_capacity",
             got=largest,
             allowed=f"min_capacity, {smallest}, or more",

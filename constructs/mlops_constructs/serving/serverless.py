@@ -19,8 +19,9 @@ _SERVERLESS_MEMORY_MB = (1024, 2048, 3072, 4096, 5120, 6144)
 class Serverless:
     """No instances: capacity comes with the requests.
 
-    The service offers no VPC, network isolation, data capture, deployment guardrails or GPU here;
-    the endpoint refuses those arguments rather than dropping them.
+    The service offers no VPC, data capture, deployment guardrails or GPU here; the endpoint refuses
+    those arguments rather than dropping them. Nor does it isolate these containers, whatever
+    ``network_isolation`` is.
 
     Attributes:
         memory_mb: 1024 to 6144 in steps of 1024; CPU grows with it.

@@ -23,12 +23,12 @@ from aws_cdk import (
 )
 from constructs import Construct
 
+from mlops_constructs.common.accounts import is_account
 from mlops_constructs.common.approvals import bus_name
 from mlops_constructs.common.approved_parameter import make_approved_parameter, parameter_arn
 from mlops_constructs.common.errors import Problems
 from mlops_constructs.common.naming import check_name
 
-_ACCOUNT = re.compile(r"\d{12}")
 _PARAMETER_NAME = re.compile(r"/[a-zA-Z0-9_.-]+(/[a-zA-Z0-9_.-]+){0,14}")
 
 
@@ -140,7 +140,7 @@ class ApprovedModelParameter(Construct):
 
 def _check_account(problems: Problems, what: str, account: str) -> None:
     problems.check(
-        _ACCOUNT.fullmatch(account) is not None,
+        is_account(account),
         what,
         got=account,
         allowed="an account number of 12 digits",

@@ -20,7 +20,6 @@ from typing import Any
 
 from aws_cdk import (
     ArnFormat,
-    Aws,
     Stack,
     aws_events as events,
     aws_events_targets as targets,
@@ -38,6 +37,7 @@ from mlops_constructs.common.findings import acknowledge_wildcards
 from mlops_constructs.common.grants import allow_read, allow_volume_key, allow_write
 from mlops_constructs.common.naming import check_name
 from mlops_constructs.common.network import JobNetwork
+from mlops_constructs.common.pseudo import PARTITION
 from mlops_constructs.common.roles import (
     allow_image_pull,
     allow_job_logs,
@@ -46,10 +46,12 @@ from mlops_constructs.common.roles import (
     sagemaker_role,
     service_role,
 )
+from mlops_constructs.common.times import check_schedule, check_time_zone
 from mlops_constructs.common.tokens import is_token
 from mlops_constructs.serving import grants, hosting
 from mlops_constructs.serving.checks import check_network
 from mlops_constructs.serving.containers import SerialPipeline
+from mlops_constructs.serving.given import check_given
 from mlops_constructs.serving.model import ModelSource
 from mlops_constructs.serving.transform_job import (
     Split,
@@ -120,10 +122,25 @@ class ScheduledTransform(Construct):
             ValidationError: With everything that is wrong with the arguments.
         """
         super().__init__(scope, construct_id)
+        problems = Problems(self)
+        for what, value, kind in (
+            ("job_name", job_name, str),
+            ("model", model, ModelSource | SerialPipeline),
+            ("schedule", schedule, str),
+            ("time_zone", time_zone, str),
+            ("records", records, TransformInput),
+            ("answers", answers, TransformOutput),
+            ("compute", compute, TransformInstances),
+            ("network", network, JobNetwork | None),
+            ("encryption_key", encryption_key, kms.IKey | None),
+            ("dead_letter_queue", dead_letter_queue, sqs.IQueue | None),
+        ):
+            check_given(problems, what, value, kind)
+        problems.raise_if_any()
         job = TransformJob(name=job_name, records=records, answers=answers, compute=compute)
         self.job_name = job_name
-        problems = Problems(self)
         self._check(problems, model, schedule, network_isolation=network_isolation)
+        check_time_zone(problems, "time_zone", time_zone)
         job.check(problems)
         check_network(problems, network)
         problems.raise_if_any()
@@ -219,13 +236,7 @@ class ScheduledTransform(Construct):
                 allowed="a model of one container, or SerialPipeline",
                 instead="Write ApprovedModel(...).",
             )
-        problems.check(
-            schedule.startswith(("cron(", "rate(", "at(")) and schedule.endswith(")"),
-            "schedule",
-            got=schedule,
-            allowed="cron(…), rate(…) or at(…)",
-            instead="Write 'cron(0 2 * * ? *)'.",
-        )
+        check_schedule(problems, "schedule", schedule)
 
     def _make_role(
         self,
@@ -286,7 +297,7 @@ class ScheduledTransform(Construct):
         )
         acknowledge_wildcards(role, [jobs], "Each run's job ends with an id of its own.")
         target: dict[str, Any] = {
-            "arn": f"arn:{Aws.PARTITION}:scheduler:::aws-sdk:sagemaker:createTransformJob",
+            "arn": f"arn:{PARTITION}:scheduler:::aws-sdk:sagemaker:createTransformJob",
             "roleArn": role.role_arn,
             "input": stack.to_json_string(request),
         }

@@ -16,6 +16,7 @@ from aws_cdk import Duration, aws_s3 as s3
 from mlops_constructs.common.errors import Problems
 from mlops_constructs.common.tokens import is_token
 from mlops_constructs.rules import instances
+from mlops_constructs.serving.given import whole_seconds
 
 _INSTANCE_TYPE = re.compile(r"ml\.[a-z0-9-]+\.[a-z0-9]+")
 _LONGEST_FILTER = 63
@@ -103,12 +104,12 @@ class TransformInstances:
                 allowed="ml.<family>.<size>",
                 instead="Write 'ml.m5.large'.",
             )
-        seconds = 600 if self.timeout is None else int(self.timeout.to_seconds())
+        seconds = 600 if self.timeout is None else whole_seconds(self.timeout)
         for what, given, least, most in (
             ("count", self.count, 1, 100),
             ("max_payload_mb", self.max_payload_mb, 0, _MOST_PAYLOAD_MB),
             ("concurrency", 1 if self.concurrency is None else self.concurrency, 1, 100),
-            ("timeout", seconds, 1, 3600),
+            ("timeout", 0 if seconds is None else seconds, 1, 3600),
             ("retries", self.retries, 0, 3),
         ):
             problems.check(

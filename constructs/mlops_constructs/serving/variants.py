@@ -6,14 +6,15 @@
 | `Shadow` | a copy of a share of the requests | nobody; they are captured and measured |
 
 The endpoint's own variant keeps its name, `VARIANT_NAME`, whatever runs beside it: guardrails need
-equal variant names before and after an update (SageMaker developer guide, "Exclusions"). Whether
-the service takes an update that adds or removes a variant while a deployment policy is set is not
-documented; with `AllAtOnce` and without alarms it is what UpdateEndpoint always did.
+equal variant names before and after an update (SageMaker developer guide, "Exclusions"). So the
+deployment that adds or removes a challenger goes without them:
+``deployment=AllAtOnce(bake=Duration.seconds(0))``, which is what UpdateEndpoint always did.
 
 Weights: a production variant gets its weight over the sum of all; a shadow its weight over that of
 the production variant (SageMaker developer guide, "Create a shadow variant"). An endpoint with a
-shadow has exactly one production variant (botocore, ``ShadowProductionVariants``), and at most ten
-variants are allowed.
+shadow has exactly one production variant (botocore, ``ShadowProductionVariants``), one container in
+each model and no ml.inf1 (the guide, "Shadow tests", "Exclusions"). At most ten variants are
+allowed.
 """
 
 from __future__ import annotations
@@ -54,7 +55,7 @@ class _Beside:
     def check(self, problems: Problems, what: str, *, most: float) -> None:
         """Note what the service would refuse, or what makes no sense."""
         problems.check(
-            bool(_NAME.fullmatch(self.name)) and self.name != VARIANT_NAME,
+            bool(_NAME.fullmatch(self.name)) and self.name.lower() != VARIANT_NAME.lower(),
             f"{what}.name",
             got=self.name,
             allowed=f"1 to 63 letters, digits and inner hyphens, and not {VARIANT_NAME!r}",
@@ -80,8 +81,12 @@ class Challenger(_Beside):
 class Shadow(_Beside):
     """Gets a copy of its share of the requests; its answers reach no caller.
 
+    For models of one container on both sides: the service offers it for no others.
+
     Give the endpoint a `DataCapture` to compare the answers.
     """
+
+    model: ModelSource
 
 
 Beside = Shadow | Sequence[Challenger]

@@ -49,6 +49,11 @@ class Watch:
         return self.deployment is not None and not self.is_shared
 
     @property
+    def rolls_back(self) -> bool:
+        """Whether updates are rolled back by alarms."""
+        return self.deployment is not None and self.deployment.guards
+
+    @property
     def count(self) -> int:
         """How many alarms an update of the endpoint, or of a component, is rolled back by."""
         each = 3 if self._has_model_errors else 2
@@ -98,7 +103,7 @@ class Watch:
 
     def deployment_config(self, alarms: Sequence[cloudwatch.Alarm]) -> dict[str, Any] | None:
         """``DeploymentConfig`` of an endpoint or a component (L1 spelling)."""
-        if self.deployment is None:
+        if self.deployment is None or not self.rolls_back:
             return None
         names = [alarm.alarm_name for alarm in (*alarms, *self.rollback.own)]
         return {

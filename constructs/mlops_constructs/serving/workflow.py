@@ -4,7 +4,8 @@ One approval after the other: an execution goes on only when it is the oldest th
 for itself in the list first, because the list is eventually consistent: an execution that does not
 see itself yet does not see the others either. A stack that somebody else is updating is waited
 for. What goes wrong before the parameter is changed is told; what goes wrong afterwards also puts
-the parameter back.
+the parameter back. Why a resource failed only the events of the stack say, and they may be too many
+for a state machine: they are asked for last, and without their answer the stack's own is told.
 
 Errors of CloudFormation are recognised by their text: UpdateStack reports "No updates are to be
 performed" and "is in UPDATE_IN_PROGRESS state" alike as a ValidationError.
@@ -31,6 +32,14 @@ _CAUSE = (
     "$states.result.Stacks[0].($contains(StackStatus, 'ROLLBACK') and $boolean(StackStatusReason) "
     "? StackStatusReason : $cause)"
 )
+# Events are listed newest first; what failed first is why the rest was cancelled.
+_FAILURE = (
+    "( $failed := $states.result.StackEvents[$contains(ResourceStatus, '_FAILED') and "
+    "$toMillis(Timestamp) >= $began and $boolean(ResourceStatusReason) and "
+    "$not($contains(ResourceStatusReason, 'cancelled'))]; "
+    "$began > 0 and $exists($failed) ? $reason & '. ' & $failed[-1].LogicalResourceId & ': ' & "
+    "$substring($failed[-1].ResourceStatusReason, 0, 4000) : $reason )"
+)
 _ERROR_AS_REASON = {"reason": "{% $states.errorOutput.Error & ': ' & $states.errorOutput.Cause %}"}
 
 
@@ -44,6 +53,7 @@ class ReleaseWorkflow:
         parameter_name: The parameter.
         topic_arn: Who is told, if anybody.
         timeout_seconds: How long an update may take before it is cancelled.
+        stage: For which versions must be approved, if for one.
     """
 
     partition: str
@@ -51,6 +61,7 @@ class ReleaseWorkflow:
     parameter_name: str
     topic_arn: str | None
     timeout_seconds: int
+    stage: str | None = None
 
     def definition(self) -> dict[str, Any]:
         """The state machine's definition."""
@@ -82,6 +93,7 @@ class ReleaseWorkflow:
                     "before": "",
                     "reason": "",
                     "cause": "",
+                    "began": 0,
                     "cancelled": False,
                 },
                 "Next": "Settle",
@@ -109,14 +121,16 @@ class ReleaseWorkflow:
             "CheckApproval": self._task(
                 "sagemaker:describeModelPackage",
                 {"ModelPackageName": "{% $package %}"},
-                assign={"approval": "{% $states.result.ModelApprovalStatus %}"},
+                assign={"approval": self._approval()},
                 next_state="IsStillApproved",
                 on_error="NotifyFailure",
             ),
             "IsStillApproved": _choice({"$approval = 'Approved'": "ReadParameter"}, "Withdrawn"),
             "Withdrawn": {
-                "Type": "Succeed",
+                "Type": "Pass",
                 "Comment": "The approval was taken back while the release waited for its turn.",
+                "Output": {"outcome": "withdrawn", "approval": "{% $approval %}"},
+                "End": True,
             },
             "ReadParameter": self._task(
                 "ssm:getParameter",
@@ -155,11 +169,22 @@ class ReleaseWorkflow:
             },
         }
 
+    def _approval(self) -> str:
+        if self.stage is None:
+            return "{% $states.result.ModelApprovalStatus %}"
+        here = f"$states.result.ModelLifeCycle.Stage = '{self.stage}'"
+        return (
+            f"{{% {here} ? ($states.result.ModelApprovalStatus = 'Approved' "
+            "? $states.result.ModelLifeCycle.StageStatus : 'not approved itself') "
+            ": 'approved for another stage' %}"
+        )
+
     def _update(self) -> dict[str, Any]:
         return {
             "PutParameter": self._task(
                 "ssm:putParameter",
                 {"Name": self.parameter_name, "Value": "{% $package %}", "Overwrite": True},
+                assign={"began": "{% $millis() %}"},
                 next_state="UpdateStack",
                 on_error="RestoreParameter",
             ),
@@ -226,13 +251,26 @@ class ReleaseWorkflow:
         }
 
     def _end(self) -> dict[str, Any]:
+        read_events = self._task(
+            "cloudformation:describeStackEvents",
+            {"StackName": self.stack_name},
+            assign={"reason": f"{{% {_FAILURE} %}}"},
+            next_state="NotifyFailure",
+            on_error="NotifyFailure",
+            caught={},
+        )
+        # States.ALL does not catch an answer of more than 256 KiB.
+        read_events["Catch"].insert(
+            0, {"ErrorEquals": ["States.DataLimitExceeded"], "Next": "NotifyFailure"}
+        )
         return {
             "RestoreParameter": self._task(
                 "ssm:putParameter",
                 {"Name": self.parameter_name, "Value": "{% $before %}", "Overwrite": True},
-                next_state="NotifyFailure",
+                next_state="ReadEvents",
                 on_error="NotifyFailure",
             ),
+            "ReadEvents": read_events,
             "NotifySuccess": self._notify("released", next_state="Released"),
             "NotifyFailure": self._notify("not released", next_state="NotReleased"),
             "Released": {"Type": "Succeed"},
