@@ -13,11 +13,10 @@ Prints a profile as JSON, or exits with 2 and a message for a table that no pipe
 """
 
 import argparse
-import csv
 import dataclasses
 import difflib
-import gzip
 import json
+import math
 import re
 import sys
 from collections.abc import Sequence
@@ -25,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from table_data import as_text
+from table_data import InputError, as_text, read_file
 
 LEAST_ROWS = 50
 MOST_LABELS = 50
@@ -34,16 +33,18 @@ SAMPLE_ROWS = 20_000
 # botocore: FeatureDefinitions of CreateFeatureGroup, less the identifier and the event time.
 MOST_COLUMNS = 2498
 
-# botocore: FeatureName; reserved names: developer guide, "Feature store quotas and naming rules".
-_NAME = re.compile(r"[a-zA-Z0-9]([-_]*[a-zA-Z0-9]){0,63}")
-_RESERVED = ("is_deleted", "write_time", "api_invocation_time", "year", "month", "day", "hour")
 _MISSING = ("?", "NA", "N/A", "n/a", "NaN", "nan", "NULL", "null", "None", "-")
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 _LEADING_ZERO = re.compile(r"[+-]?0\d")
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}([T ].*)?|\d{1,2}[/.]\d{1,2}[/.]\d{2,4}( .*)?")
-_IDENTIFIER = re.compile(r"(.*[-_])?(id|uuid|guid|key)|index", re.IGNORECASE)
-_POSITIVE = ("1", "yes", "true", "y", "t", "positive")
+_DRESSED = re.compile(r"[\s,$€£¥%]")
+_IDENTIFIER = re.compile(
+    r"((.*[-_ ])?(id|uuid|guid|key)|index|row[-_ ]?(number|id)|(?-i:.*[a-z](Id|ID)))", re.IGNORECASE
+)
+_POSITIVE = ("yes", "true", "y", "t", "positive")
+_NEGATIVE_NUMBERS = (0.0, -1.0)
 _FREE_TEXT_SHARE, _FREE_TEXT_LEAST = 0.5, 50
+_FEW_ODD_SHARE = 0.1
 _FEW_NUMBERS = 20
 
 
@@ -113,7 +114,7 @@ def profiled(
         RefusalError: Everything that hinders a pipeline, at once.
     """
     frame = _read(path)
-    problems = _bad_names([str(name) for name in frame.columns])
+    problems = []
     if len(frame) < LEAST_ROWS:
         problems.append(
             f"It has {len(frame)} rows; at least {LEAST_ROWS} are needed to train, choose and test."
@@ -163,43 +164,9 @@ def profiled(
 
 def _read(path: Path) -> pd.DataFrame:
     try:
-        if path.suffix == ".parquet":
-            return pd.read_parquet(path)
-        header = _header(path)
-        if twice := sorted({name for name in header if header.count(name) > 1}):
-            raise _refusal(path, [f"Columns appear twice: {', '.join(map(repr, twice))}."])
-        return pd.read_csv(
-            path, dtype=str, keep_default_na=False, skipinitialspace=True, encoding="utf-8-sig"
-        )
-    except (OSError, ValueError, EOFError, csv.Error) as error:  # pyarrow's are ValueErrors
-        raise RefusalError(f"{path} cannot be read: {error}") from error
-
-
-def _header(path: Path) -> list[str]:
-    opened = gzip.open if path.suffix == ".gz" else open
-    with opened(path, "rt", encoding="utf-8-sig", newline="") as stream:
-        return next(csv.reader(stream, skipinitialspace=True), [])
-
-
-def _bad_names(names: Sequence[str]) -> list[str]:
-    """The names that a feature group of SageMaker refuses."""
-    problems = []
-    for name in names:
-        if not _NAME.fullmatch(name):
-            better = re.sub(r"[^a-zA-Z0-9]+", "_", name).strip("_")[:64] or "a name"
-            problems.append(
-                f"Column {name!r}: names have 1 to 64 letters, digits and inner hyphens or "
-                f"underscores. Rename it, for example to {better!r}."
-            )
-        elif name.lower() in _RESERVED:
-            problems.append(f"Column {name!r}: the feature store reserves this name. Rename it.")
-    lower = [name.lower() for name in names]
-    if twice := sorted({name for name in names if lower.count(name.lower()) > 1}):
-        problems.append(
-            f"Columns {', '.join(map(repr, twice))} differ in case only: the feature store's "
-            "tables are in lower case. Rename one."
-        )
-    return problems
+        return read_file(path)
+    except InputError as error:
+        raise RefusalError(str(error)) from error
 
 
 def _refusal(path: Path, problems: Sequence[str]) -> RefusalError:
@@ -230,23 +197,29 @@ def _column(name: str, values: Any, marks: Sequence[str]) -> Column:
     missing = len(values) - len(known)
     if any(not pd.api.types.is_scalar(value) for value in known[:100]):
         return Column(name, "ignored", False, 0, missing, "", "a collection in each row")
+    if any(isinstance(value, bytes) for value in known[:100]):
+        return Column(name, "ignored", False, 0, missing, "", "binary data")
     distinct = len(set(map(str, known)))
     example = _example(known[0]) if known else ""
     role, whole, note = _role(values, known, distinct)
     unique = distinct == len(known) and not missing
     named = bool(_IDENTIFIER.fullmatch(name))
-    identifier = unique and (named or (role == "categorical" and distinct > _FREE_TEXT_LEAST))
+    plain = role == "categorical" and not note
+    spoilt = _why_no_numbers(list(map(str, known))) if plain else ""
+    text = role == "categorical" and not spoilt
+    identifier = unique and (named or (text and distinct > _FREE_TEXT_LEAST))
+    note = note or spoilt
     if distinct <= 1:
         role, note = "ignored", "one value only" if known else "no value"
     elif identifier:
         role, note = "ignored", "different in every row: an identifier"
     elif role == "categorical" and _is_free_text(distinct, len(known)):
-        role, note = "ignored", "most values differ: free text"
+        role, note = "ignored", note or "most values differ: free text"
     return Column(name, role, whole, distinct, missing, example, note, identifier)
 
 
 def _example(value: Any) -> str:
-    return f"{value:.6g}" if isinstance(value, float) else as_text(value)[:24]
+    return f"{value:.6g}" if isinstance(value, float) else " ".join(as_text(value).split())[:24]
 
 
 def _is_free_text(distinct: int, known: int) -> bool:
@@ -258,17 +231,33 @@ def _role(values: Any, known: Sequence[Any], distinct: int) -> tuple[str, bool, 
     if pd.api.types.is_bool_dtype(values):
         return "categorical", False, "true or false"
     if pd.api.types.is_numeric_dtype(values):
+        if any(math.isinf(value) for value in known):
+            return "ignored", False, "some of its numbers are infinite"
         return "numeric", all(float(value).is_integer() for value in known), ""
     if pd.api.types.is_datetime64_any_dtype(values):
         return "ignored", False, "a date or time"
     texts = list(map(str, known))
     if texts and all(_DATE.fullmatch(text) for text in texts):
         return "ignored", False, "a date or time"
-    if all(_NUMBER.fullmatch(text) for text in texts):
+    if all(map(_is_number, texts)):
         if any(_LEADING_ZERO.match(text) for text in texts):
             return "categorical", False, "leading zeros: codes, not numbers"
         return "numeric", all(re.fullmatch(r"[+-]?\d+", text) for text in texts), ""
     return "categorical", False, ""
+
+
+def _why_no_numbers(texts: Sequence[str]) -> str:
+    """What to mend if texts were meant to be numbers."""
+    odd = [text for text in texts if not _is_number(text)]
+    if odd and all(_is_number(_DRESSED.sub("", text)) for text in odd):
+        return f"no numbers as they are written, such as {odd[0][:24]!r}: write 1234.5"
+    if len(odd) <= _FEW_ODD_SHARE * len(texts):
+        return f"{len(odd)} of its values are no numbers, such as {odd[0][:24]!r}"
+    return ""
+
+
+def _is_number(text: str) -> bool:
+    return _NUMBER.fullmatch(text) is not None and math.isfinite(float(text))
 
 
 def _problem(values: Any, column: Column, marks: Sequence[str], given: str | None) -> Any:
@@ -283,7 +272,7 @@ def _problem(values: Any, column: Column, marks: Sequence[str], given: str | Non
     if given == "regression" and not numeric:
         raise RefusalError(
             f"--target {column.name}: a regression predicts numbers; the column holds "
-            f"{column.example!r}. Say --problem classification."
+            f"{column.example!r}{_in_brackets(column)}. Say --problem classification."
         )
     if given == "regression" or (given is None and numeric and column.distinct > _FEW_NUMBERS):
         return {"problem": "regression", "labels": [], "note": "a number is predicted"}
@@ -291,7 +280,8 @@ def _problem(values: Any, column: Column, marks: Sequence[str], given: str | Non
     if len(counts) > MOST_LABELS:
         raise RefusalError(
             f"--target {column.name}: {len(counts)} different values are too many labels; the most "
-            f"is {MOST_LABELS}." + (" Say --problem regression." if numeric else "")
+            f"is {MOST_LABELS}{_in_brackets(column)}."
+            + (" Say --problem regression." if numeric else "")
         )
     if rare := [
         f"{label!r} ({count})" for label, count in counts.items() if count < LEAST_PER_LABEL
@@ -304,10 +294,22 @@ def _problem(values: Any, column: Column, marks: Sequence[str], given: str | Non
     labels = sorted(map(str, counts.index))
     if len(labels) > 2:
         return {"problem": "multiclass", "labels": labels, "note": f"{len(labels)} labels"}
-    positive = next((name for name in labels if name.lower() in _POSITIVE), str(counts.index[-1]))
+    positive = _positive(labels) or str(counts.index[-1])
     ordered = [*(name for name in labels if name != positive), positive]
     note = f"how likely is {positive!r} ({counts[positive] / len(known):.0%} of the rows)"
     return {"problem": "binary", "labels": ordered, "note": note}
+
+
+def _in_brackets(column: Column) -> str:
+    return f" ({column.note})" if column.note else ""
+
+
+def _positive(labels: Sequence[str]) -> str | None:
+    """Which of two labels says yes; pandas writes 1.0 and 0.0 where others are not known."""
+    if all(map(_is_number, labels)):
+        low, high = sorted(labels, key=float)
+        return high if float(high) == 1.0 and float(low) in _NEGATIVE_NUMBERS else None
+    return next((label for label in labels if label.lower() in _POSITIVE), None)
 
 
 def _write_sample(path: Path, target: str, profile: dict[str, Any], sample: Path) -> None:
@@ -329,7 +331,7 @@ def _write_sample(path: Path, target: str, profile: dict[str, Any], sample: Path
 
 
 def _all_numbers(known: Sequence[Any]) -> bool:
-    return all(_NUMBER.fullmatch(str(value)) for value in known)
+    return all(_is_number(str(value)) for value in known)
 
 
 if __name__ == "__main__":

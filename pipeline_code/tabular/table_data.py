@@ -3,9 +3,12 @@
 ``columns.json`` lies beside the scripts in the archive of each step, as the use case wrote it.
 """
 
+import csv
 import dataclasses
+import gzip
 import json
 import math
+import re
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -18,6 +21,8 @@ COLUMNS_FILE = "columns.json"
 
 _CSV = (".csv", ".csv.gz")
 _PARQUET = (".parquet",)
+# Spreadsheets of half the world write semicolons.
+_SEPARATORS = ",;\t|"
 # botocore: ExitMessage and FailureReason hold 1,024 characters.
 _MOST_CHARACTERS = 1024
 
@@ -77,7 +82,7 @@ class Columns:
 
     def is_missing(self, value: Any) -> bool:
         """Whether a value means "not known"."""
-        if value is None or value is pd.NaT:
+        if value is None or value is pd.NaT or value is pd.NA:
             return True
         if isinstance(value, float):
             return math.isnan(value)
@@ -121,7 +126,7 @@ def read_table(folder: Path) -> dict[str, list[Any]]:
     files = sorted(path for path in folder.rglob("*") if path.name.endswith((*_CSV, *_PARQUET)))
     if not files:
         raise InputError(f"There is no .csv, .csv.gz or .parquet file in {folder}.")
-    frames = [_read(path) for path in files]
+    frames = [read_file(path) for path in files]
     first = frames[0]
     for path, frame in zip(files, frames, strict=True):
         if list(frame.columns) != list(first.columns):
@@ -135,13 +140,67 @@ def read_table(folder: Path) -> dict[str, list[Any]]:
     return {str(name): whole[name].tolist() for name in whole.columns}
 
 
-def _read(path: Path) -> pd.DataFrame:
+def read_file(path: Path) -> pd.DataFrame:
+    """Read a CSV file with a header, or a Parquet file.
+
+    A CSV file may be separated by commas, semicolons, tabs or bars; its values stay texts.
+
+    Raises:
+        InputError: It cannot be read, or its header and its rows do not fit.
+    """
     try:
         if path.name.endswith(_PARQUET):
-            return pd.read_parquet(path)
-        return pd.read_csv(path, dtype=str, keep_default_na=False, skipinitialspace=True)
-    except (OSError, ValueError, EOFError) as error:  # pandas' and pyarrow's are ValueErrors
+            return pd.read_parquet(path).rename(columns=str)
+        header, separator = _header(path)
+        frame = pd.read_csv(
+            path,
+            sep=separator,
+            dtype=str,
+            keep_default_na=False,
+            skipinitialspace=True,
+            encoding="utf-8-sig",
+        )
+    except UnicodeDecodeError as error:
+        raise InputError(
+            f"{path.name} is not UTF-8: {error.reason} at byte {error.start}. Convert it, for "
+            "example with: iconv -f latin1 -t utf-8"
+        ) from error
+    except (OSError, ValueError, EOFError, csv.Error) as error:  # pyarrow's are ValueErrors
         raise InputError(f"{path.name} cannot be read: {error}") from error
+    _check_header(path, header, frame)
+    frame.columns = header
+    return frame
+
+
+def _header(path: Path) -> tuple[list[str], str]:
+    """The names of a CSV file's columns, and what stands between them."""
+    opened = gzip.open if path.suffix == ".gz" else open
+    with opened(path, "rt", encoding="utf-8-sig", newline="") as stream:
+        first, second = (re.sub(r'"[^"]*"', "", stream.readline()) for _ in range(2))
+        counts = {each: first.count(each) for each in _SEPARATORS}
+        # The one that the first row has as often as the header, or else the most frequent one.
+        separator = max(
+            counts, key=lambda each: (0 < counts[each] == second.count(each), counts[each])
+        )
+        stream.seek(0)
+        rows = csv.reader(stream, delimiter=separator, skipinitialspace=True)
+        return [name.strip() for name in next(filter(None, rows), [])], separator
+
+
+def _check_header(path: Path, header: list[str], frame: pd.DataFrame) -> None:
+    # Pandas takes surplus values at the beginning of each row for names of the rows.
+    if not isinstance(frame.index, pd.RangeIndex) or len(header) != len(frame.columns):
+        raise InputError(
+            f"{path.name}: the first row has more values than the header has names "
+            f"({len(header)}: {', '.join(header)})."
+        )
+    if unnamed := [str(at) for at, name in enumerate(header, start=1) if not name]:
+        raise InputError(
+            f"{path.name}: no name in the header for column {', '.join(unnamed)} of {len(header)}. "
+            "Name it, or leave it out; pandas leaves its index out with to_csv(index=False)."
+        )
+    if twice := sorted({name for name in header if header.count(name) > 1}):
+        raise InputError(f"{path.name}: columns appear twice: {', '.join(map(repr, twice))}.")
 
 
 def write_table(folder: Path, name: str, table: Mapping[str, Any]) -> None:

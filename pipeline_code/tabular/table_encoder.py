@@ -7,6 +7,7 @@ every tree.
 
 import dataclasses
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,12 @@ class Encoder:
     categories: Mapping[str, tuple[str, ...]]
     inputs: tuple[str, ...]
 
+    @property
+    def column_names(self) -> list[str]:
+        """The names of the matrix's columns; XGBoost refuses brackets and less-than signs."""
+        plain = [re.sub(r"[\[\]<]", "_", name) for name in self.names]
+        return [name if plain.count(name) == 1 else f"{name}_{at}" for at, name in enumerate(plain)]
+
     @staticmethod
     def fit(rows: pd.DataFrame, inputs: tuple[str, ...]) -> "Encoder":
         """Fix the encoding from the training rows alone."""
@@ -56,7 +63,7 @@ class Encoder:
         return xgboost.DMatrix(
             np.column_stack(encoded).astype(np.float32),
             label=label,
-            feature_names=list(self.names),
+            feature_names=self.column_names,
             feature_types=["c" if name in self.categories else "float" for name in self.names],
             enable_categorical=True,
         )

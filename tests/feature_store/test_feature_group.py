@@ -290,6 +290,31 @@ def test_wrong_stores(stores: Any, expected: str) -> None:
     assert expected in problems(stores=stores)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ({"schema": ("person_id", "age")}, "schema: got .*; allowed: a FeatureSchema"),
+        (
+            {"schema": FeatureSchema(record_identifier="a", event_time="b", features=("a", "b"))},  # type: ignore[arg-type]  # the mistake
+            r"schema.features: got 'a'; .*Write Feature.string\('a'\)",
+        ),
+        ({"stores": OnlineOnly(OnlineStore(ttl=30))}, "ttl: got 30; allowed: a Duration"),  # type: ignore[arg-type]  # the mistake
+        (
+            {"stores": OfflineOnly(OfflineStore(bucket="lake")), "role": "arn:x"},  # type: ignore[arg-type]  # the mistake
+            r"(?s)role: got 'arn:x'.*stores.offline.bucket: got 'lake'.*Bucket.from_bucket_name",
+        ),
+        ({"encryption_key": "arn:y"}, "encryption_key: got 'arn:y'.*Key.from_key_arn"),
+        ({"lock": "a.json"}, r"Write FeatureLock\('a.json'\)"),
+        ({"stores": OfflineOnly(OfflineStore(prefix="/a b//c/"))}, "Write 'a-b/c'"),
+    ],
+)
+def test_names_and_numbers_where_objects_are_wanted(
+    arguments: dict[str, Any], expected: str
+) -> None:
+    with pytest.raises(ValidationError, match=expected):
+        group(new_stack(), **arguments)
+
+
 def test_fractional_event_times_are_for_glue_tables() -> None:
     schema = FeatureSchema(
         record_identifier="person_id",

@@ -237,6 +237,8 @@ def test_csv(tmp_path: Path) -> None:
         (b"id,at,x\na,b\n", "line 2: got '2 values'; allowed: 3"),
         (b"id,at,x\na,b,\n", r"columns \(x\).*no value to infer"),
         (b"id,at\n\xff,b\n", "UTF-8"),
+        (b"\xff,at\na,b\n", "1 problem\n.*UTF-8"),
+        (b"id;at\na;b\n", "one column, 'id;at'.*; allowed: commas between values"),
         (b'id,at\n"a,b\n', "a CSV file in UTF-8"),
         (b"id,id\na,b\n", "each once"),
     ],

@@ -12,6 +12,7 @@ import pytest
 from mlops_constructs.cli import main
 from mlops_constructs.new import command, files
 from mlops_constructs.new.profile import Column, Profile
+from mlops_constructs.rules.feature_group import NAME
 from mlops_constructs.run.errors import CommandError
 
 
@@ -71,11 +72,35 @@ def test_columns_and_features() -> None:
     assert 'Feature.integral("id")' in text
     assert 'Feature.fractional("pay")' in text
     assert '"y"' not in text.partition("missing_values")[0]
-    assert 'ignored=("id", "y")' in text
-    assert 'positive_label="say \\"yes\\""' in text
+    assert 'columns=("id", "age", "pay", "town"),' in text
+    assert 'positive_label=_COLUMNS["labels"][1],' in text
     taken = files.use_case("churn", _profile("regression", _column("Event_Time", "ignored")))
     assert 'event_time="event_time_2"' in taken
     assert "positive_label" not in taken
+
+
+def test_names_that_a_feature_group_refuses() -> None:
+    named = {
+        "Customer Age": "Customer_Age",
+        "größe": "grosse",
+        "年龄": "feature",
+        "收入": "feature_2",
+        "year": "year_value",
+        "Write-Time": "Write-Time",
+        "write_time": "write_time_value",
+        "AGE": "AGE_2",
+        "_x": "x",
+        "a--b": "a--b",
+        "l" * 70: "l" * 60,
+        "l" * 71: "l" * 60 + "_2",
+    }
+    profile = _profile("binary", *(_column(name, "numeric") for name in named))
+    found = files.feature_names(profile)
+    assert {name: found[name] for name in named} == named
+    assert all(NAME.fullmatch(name) for name in found.values())
+    text = files.use_case("churn", profile)
+    assert 'Feature.fractional("Customer_Age")' in text
+    assert '        "Customer Age",\n' in text
 
 
 def test_the_table_for_people() -> None:

@@ -58,10 +58,11 @@ def _rows(kind: str) -> Iterator[list[Any]]:
         yield [f"C-{row}", round(x, 4) if row % 13 else "?", town, target]
 
 
-def _table(folder: Path, kind: str) -> Path:
+def _table(folder: Path, kind: str, *names: str, delimiter: str = ",") -> Path:
     path = folder / f"{kind}.csv"
-    with path.open("w", newline="") as stream:
-        csv.writer(stream).writerows([["customer_id", "x", "town", "y"], *_rows(kind)])
+    header = names or ("customer_id", "x", "town", "y")
+    with path.open("w", newline="", encoding="utf-8-sig") as stream:
+        csv.writer(stream, delimiter=delimiter).writerows([header, *_rows(kind)])
     return path
 
 
@@ -77,7 +78,9 @@ def _run(root: Path, name: str) -> dict[str, Any]:
 
 
 def test_a_binary_use_case_from_csv_to_stacks(checkout: Path) -> None:
-    words = ["--data", str(_table(checkout, "binary")), "--target", "y", "--facet", "town"]
+    names = ("Customer ID", "x [<1]", "Größe, Ort", "class?")
+    table = _table(checkout, "binary", *names, delimiter="\t")
+    words = ["--data", str(table), "--target", "class?", "--facet", "Größe, Ort"]
     done = subprocess.run(
         [*COMMAND, "new", "my-churn", *words],
         cwd=checkout,

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import math
 import shutil
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,6 +16,7 @@ import table_measures
 import train_table
 from sklearn import metrics
 from table_data import Columns, InputError, as_text, read_table
+from table_encoder import Encoder
 
 TABULAR = Path(table_measures.__file__).parent
 ROWS = 200
@@ -126,13 +128,23 @@ def test_split_refuses(tmp_path: Path, change: Any, more: Any, said: str) -> Non
 
 
 def test_csv_and_parquet_give_the_same_categories(tmp_path: Path) -> None:
-    frame = pd.DataFrame({"n": [1.0, 2.0, None], "b": [True, False, True]})
+    nullable = pd.array([1, None, 3], dtype="Int64")
+    frame = pd.DataFrame({"n": [1.0, 2.0, None], "b": [True, False, True], "m": nullable})
     frame.to_parquet(tmp_path / "t.parquet")
     table = read_table(tmp_path)
-    typed = _columns(numeric=(), categorical=("n", "b")).typed(table)
+    typed = _columns(numeric=("m",), categorical=("n", "b")).typed(table)
+    assert typed["m"].tolist() == pytest.approx([1.0, math.nan, 3.0], nan_ok=True)
     assert typed["n"].tolist() == ["1", "2", None]
     assert typed["b"].tolist() == ["true", "false", "true"]
     assert as_text(" 3 ") == "3"
+
+
+def test_columns_may_be_called_as_they_are() -> None:
+    rows = pd.DataFrame({"a [1]": [1.0], "a (1]": [2.0], "a (1_": [3.0], "x < y": [4.0]})
+    encoder = Encoder.fit(rows, ())
+    assert encoder.names == tuple(rows)
+    # XGBoost takes neither brackets nor less-than signs, and each name once.
+    assert encoder.matrix(rows).feature_names == ["a _1_", "a (1__1", "a (1__2", "x _ y"]
 
 
 class Trained(NamedTuple):

@@ -177,3 +177,62 @@ def test_functions_of_the_use_case_and_what_nothing_stands_for(tmp_path: Path) -
     call_view, named_view = _record(folder)["steps"]
     assert call_view["measures"] == {"sum": "42"}
     assert Path(named_view["log"]).read_text() == 'j-"1"\n'
+
+
+def _writing(name: str, script: str, **more: Any) -> dict[str, Any]:
+    """A step that writes a file to a place of its run."""
+    step = processing(name, f"open('/opt/ml/processing/output/x/f', 'w'); {script}", **more)
+    uri = {
+        "Std:Join": {
+            "On": "/",
+            "Values": [
+                "s3://{{bucket.artifacts}}",
+                {"Get": "Execution.PipelineExecutionId"},
+                name,
+            ],
+        }
+    }
+    output = {"S3Uri": uri, "LocalPath": "/opt/ml/processing/output/x", "S3UploadMode": "EndOfJob"}
+    step["Arguments"]["ProcessingOutputConfig"] = {
+        "Outputs": [{"OutputName": "x", "S3Output": output}]
+    }
+    return step
+
+
+@pytest.mark.slow
+def test_earlier_runs_are_deleted_but_not_what_later_ones_use(tmp_path: Path) -> None:
+    def steps(first: str) -> Path:
+        return write(
+            tmp_path / "case",
+            _writing("First", first, **CACHED),
+            _writing("Second", "print('two')", DependsOn=["First"]),
+        )
+
+    def left(folder: Path) -> tuple[set[str], int, int]:
+        home = folder / ".localcloud" / folder.name
+        results = (home / "s3" / "123456789012" / "local-artifacts").rglob("f")
+        runs = json.loads((home / "sagemaker.json").read_text())["records"]
+        return (
+            {str(each.parent.relative_to(each.parents[1])) for each in results},
+            len(list((home / "logs").iterdir())),
+            len([each for _, each in runs if each["kind"] == "PipelineExecution"]),
+        )
+
+    folder = steps("print('one')")
+    assert "--keep 0: at least 1" in command("run", folder, "--keep", "0").stderr
+    assert command("run", folder).returncode == 0
+    # The second's First is the first's, by the cache.
+    assert "Earlier runs" not in command("run", folder, "--keep", "1").stdout
+    assert command("run", folder).returncode == 0
+    assert left(folder) == ({"First", "Second"}, 4, 3)
+    # The last one goes on with the third, whose First is the first's; the second is of no use.
+    last = command("run", folder, "--only", "Second", "--keep", "1")
+    assert "Earlier runs deleted: 1 " in last.stdout
+    assert left(folder) == ({"First", "Second"}, 4, 3)
+    # Nothing refers to the earlier ones any more, and the cache does not offer what is gone.
+    steps("print('otherwise')")
+    assert "Earlier runs deleted: 3 " in command("run", folder, "--keep", "1").stdout
+    assert left(folder) == ({"First", "Second"}, 2, 1)
+    steps("print('one')")
+    assert command("run", folder).returncode == 0
+    assert _states(folder)["First"] == "succeeded"

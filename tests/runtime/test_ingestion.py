@@ -306,5 +306,15 @@ class _Nothing(list[dict[str, Any]]):
 def test_arguments_that_make_no_sense() -> None:
     with pytest.raises(ValidationError, match="3 problems"):
         ingest("people", [], client=FakeStore(), workers=0, most_failures=-1, records_per_second=0)
+    wrong: tuple[tuple[dict[str, Any], str], ...] = (
+        ({"target_stores": "OnlineStore"}, "a list of OfflineStore, OnlineStore"),
+        ({"target_stores": ["Online"]}, "a list of OfflineStore, OnlineStore"),
+        ({"checkpoint": "/nowhere/at/all"}, "a file in a folder that is there"),
+    )
+    for arguments, said in wrong:
+        store = FakeStore()
+        with pytest.raises(ValidationError, match=said):
+            ingest("people", [{"id": "1"}], client=store, **arguments)
+        assert store.puts == 0
     with pytest.raises(TypeError, match="got int; allowed: mappings, a pandas data frame"):
         ingest("people", 5, client=FakeStore())

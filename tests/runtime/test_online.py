@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from mlops_constructs.common.errors import ValidationError
 from mlops_constructs.runtime import OnlineRecords, Retries, read_online
 from tests.runtime.fakes import ServiceError
 
@@ -88,6 +89,13 @@ def test_what_stays_unprocessed_is_reported() -> None:
 def test_a_refused_call_raises() -> None:
     with pytest.raises(ServiceError, match="AccessDenied"):
         read(FakeReads(errors=(ServiceError("AccessDeniedException"),)), ["1"])
+
+
+def test_one_text_is_not_several() -> None:
+    with pytest.raises(
+        ValidationError, match=r"2 problems[^W]*Write \['p-1'\][^W]*Write \['age'\]"
+    ):
+        read_online("people", "p-1", features="age", client=FakeReads())
 
 
 def test_nothing_asked() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -274,6 +274,12 @@ def test_what_makes_no_sense_is_reported_at_once() -> None:
     assert "prefix='people_'" in message
     assert "more has this column already" in message
     assert "a time with a zone" in message
+    with pytest.raises(ValidationError, match=r"(?s)2026-01-01.*Write features=\['city'\]"):
+        training_set_sql(
+            labels=LABELS,
+            groups=[replace(other, features="city")],
+            as_of="2026-01-01",  # type: ignore[arg-type]  # the mistake
+        )
 
 
 DESCRIPTION = {

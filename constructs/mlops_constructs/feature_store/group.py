@@ -161,6 +161,14 @@ class FeatureStoreGroup(FeatureGroupBase):
         problems = Problems(self)
         check_group_name(problems, feature_group_name)
         check_stores(problems, stores)
+        _check_constructs(problems, stores, encryption_key, role)
+        problems.check(
+            lock is None or isinstance(lock, FeatureLock),
+            "lock",
+            got=lock,
+            allowed="a FeatureLock",
+            instead=f"Write FeatureLock({str(lock)!r}).",
+        )
         problems.check(
             description is None or len(description) <= 128,
             "description",
@@ -179,11 +187,20 @@ class FeatureStoreGroup(FeatureGroupBase):
         )
         removal_policy = data_removal_policy(self, problems, destroy_data)
         offline = offline_of(stores) if isinstance(stores, Stores) else None
-        schema.check(
-            problems,
-            offline=offline is not None,
-            iceberg=offline is not None and isinstance(offline.table, IcebergTable),
-        )
+        if isinstance(schema, FeatureSchema):
+            schema.check(
+                problems,
+                offline=offline is not None,
+                iceberg=offline is not None and isinstance(offline.table, IcebergTable),
+            )
+        else:
+            problems.add(
+                "schema",
+                got=schema,
+                allowed="a FeatureSchema",
+                instead="Write FeatureSchema(record_identifier=..., event_time=..., features=...), "
+                "or infer one: FeatureSchema.from_file(...).",
+            )
         problems.raise_if_any()
 
         self.schema = schema
@@ -319,6 +336,28 @@ class FeatureStoreGroup(FeatureGroupBase):
                 "TableName": names.table,
             }
         return config
+
+
+def _check_constructs(
+    problems: Problems, stores: Stores, encryption_key: object, role: object
+) -> None:
+    """Note names and ARNs where constructs are wanted: Python finds out much later."""
+    offline = offline_of(stores) if isinstance(stores, Stores) else None
+    given = {
+        "encryption_key": (encryption_key, "Key.from_key_arn(self, 'Key', arn)"),
+        "role": (role, "Role.from_role_arn(self, 'Role', arn)"),
+    }
+    if offline is not None:
+        given["stores.offline.bucket"] = (
+            offline.bucket,
+            "Bucket.from_bucket_name(self, 'Offline', name)",
+        )
+        given["stores.offline.encryption_key"] = (
+            offline.encryption_key,
+            given["encryption_key"][1],
+        )
+    for what, (value, instead) in given.items():
+        problems.check_construct(what, value, instead=f"Write {instead}.")
 
 
 def _describe(

@@ -107,12 +107,20 @@ def read_csv(problems: Problems, path: Path, missing: Collection[str]) -> list[T
             allowed="a CSV file in UTF-8",
             instead="Save it as UTF-8, with commas between values and names in the first line.",
         )
+        problems.raise_if_any()
     problems.check(
         bool(columns),
         "path",
         got=str(path),
         allowed="a file with names in the first line",
         instead="Add a header.",
+    )
+    problems.check(
+        len(columns) != 1 or not re.search(r"[;\t|]", columns[0].name),
+        "path",
+        got=f"{path}: one column, {columns[0].name if columns else ''!r}",
+        allowed="commas between values",
+        instead="Save it with commas; semicolons, tabs and bars are parts of values here.",
     )
     problems.raise_if_any()
     return columns

@@ -179,6 +179,15 @@ class FeatureSchema:
             offline: Whether there is an offline store, whose columns are in lower case.
             iceberg: Whether the offline store's table is of the Iceberg format.
         """
+        if strange := [each for each in self.features if not isinstance(each, Feature)]:
+            problems.add(
+                "schema.features",
+                got=strange[0],
+                allowed="features: a name and a type",
+                instead=f"Write Feature.string({str(strange[0])!r}), Feature.integral(...) or "
+                "Feature.fractional(...).",
+            )
+            return
         problems.check(
             1 <= len(self.features) <= MOST_FEATURES,
             "schema.features",

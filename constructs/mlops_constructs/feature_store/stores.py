@@ -265,7 +265,7 @@ def check_stores(problems: Problems, stores: Stores) -> None:
             "stores.offline.prefix",
             got=offline.prefix,
             allowed="1 to 512 characters that are safe in S3 keys, without outer slashes",
-            instead=f"Write {offline.prefix.strip('/') or 'feature-store'!r}.",
+            instead=f"Write {_safe_prefix(offline.prefix)!r}.",
         )
     if offline is not None and (names := table_names(offline)) is not None:
         for what in ("database", "table"):
@@ -280,8 +280,23 @@ def check_stores(problems: Problems, stores: Stores) -> None:
             )
 
 
+def _safe_prefix(prefix: str) -> str:
+    parts = (re.sub(r"[^\w.!*'()-]+", "-", part, flags=re.ASCII) for part in prefix.split("/"))
+    return "/".join(filter(None, parts))[:512].strip("/") or "feature-store"
+
+
 def _check_ttl(problems: Problems, online: OnlineStore | InMemoryStore | None) -> None:
-    if online is None or online.ttl is None or online.ttl.is_unresolved():
+    if online is None or online.ttl is None:
+        return
+    if not isinstance(online.ttl, Duration):
+        problems.add(
+            "stores.online.ttl",
+            got=online.ttl,
+            allowed="a Duration",
+            instead="Write a duration such as Duration.days(30).",
+        )
+        return
+    if online.ttl.is_unresolved():
         return
     milliseconds = online.ttl.to_milliseconds()
     problems.check(

@@ -257,6 +257,10 @@ def _all_or_none() -> Iterator[list[Path]]:
 def _tell(name: str, data: Path, found: Profile) -> None:
     print(f"{name}: {found.rows:,} rows of {data}, a {found.problem} problem\n")
     print(f"{found.table()}\n")
+    renamed = {was: now for was, now in files.feature_names(found).items() if was != now}
+    if renamed:
+        print("In the feature group, which allows letters, digits, hyphens and underscores:")
+        print("".join(f"  {was} is {now}\n" for was, now in renamed.items()))
 
 
 def _conclude(name: str, found: Profile) -> None:

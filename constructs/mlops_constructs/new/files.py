@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+import re
+import unicodedata
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 
 from mlops_constructs.new.profile import Column, Profile
+from mlops_constructs.rules.feature_group import NAME, RESERVED_NAMES
 
 _LINE = 100
 _NUMBERS = ("numeric", "target")
+# The columns that the offline store is partitioned by, if its table is Glue's.
+_PARTITIONS = ("year", "month", "day", "hour")
+_LONGEST_FEATURE = 60
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,18 +126,19 @@ def test(name: str, profile: Profile) -> str:
 
 def use_case(name: str, profile: Profile) -> str:
     """The settings of the stacks."""
-    taken = {column.name for column in profile.columns}
+    names = feature_names(profile)
     told_apart = next((column.name for column in profile.columns if column.identifier), None)
-    record = told_apart or _free("record_id", taken)
-    event_time = _free("event_time", taken)
+    record = names[told_apart] if told_apart else _free("record_id", names.values())
+    event_time = _free("event_time", names.values())
     features = [
         *([] if told_apart else [f'Feature.string("{record}")']),
         f'Feature.string("{event_time}")',
-        *(_feature(column) for column in profile.columns if column.role != "target"),
+        *(
+            _feature(column, names[column.name])
+            for column in profile.columns
+            if column.name in names
+        ),
     ]
-    inputs = [column.name for column in profile.columns if column.role != "target"]
-    ignored = [*profile.names("ignored"), profile.target]
-    positive = profile.labels[-1] if profile.problem == "binary" else None
     return _filled(
         "use_case.py.txt",
         NAME=name,
@@ -139,11 +146,32 @@ def use_case(name: str, profile: Profile) -> str:
         IDENTIFIER=record,
         EVENT_TIME=event_time,
         FEATURES="\n".join(f"            {feature}," for feature in features),
-        MISSING=_tuple(["", *profile.missing]),
-        COLUMNS=_tuple(inputs),
-        IGNORED=_tuple(ignored),
-        POSITIVE="" if positive is None else f"    positive_label={_quoted(positive)},\n",
+        COLUMNS=_tuple(list(names)),
+        POSITIVE='    positive_label=_COLUMNS["labels"][1],\n'
+        if profile.problem == "binary"
+        else "",
     )
+
+
+def feature_names(profile: Profile) -> dict[str, str]:
+    """What the columns but the target are called in the feature group.
+
+    Feature names have fewer characters than those of columns, and the tables of the offline store
+    are in lower case.
+    """
+    found: dict[str, str] = {}
+    for column in profile.columns:
+        if column.role != "target":
+            found[column.name] = _free(_feature_name(column.name), found.values())
+    return found
+
+
+def _feature_name(column: str) -> str:
+    plain = unicodedata.normalize("NFKD", column.replace("ß", "ss"))
+    kept = plain.encode("ascii", "ignore").decode()
+    name = kept if NAME.fullmatch(kept) else re.sub(r"[^a-zA-Z0-9]+", "_", kept).strip("_")
+    name = name[:_LONGEST_FEATURE].strip("_-") or "feature"
+    return f"{name}_value" if name.lower() in (*RESERVED_NAMES, *_PARTITIONS) else name
 
 
 def identifier(name: str) -> str:
@@ -151,17 +179,19 @@ def identifier(name: str) -> str:
     return name.replace("-", "_")
 
 
-def _feature(column: Column) -> str:
+def _feature(column: Column, name: str) -> str:
     kind = "string"
     if column.role in _NUMBERS or (column.identifier and column.whole):
         kind = "integral" if column.whole else "fractional"
-    return f'Feature.{kind}("{column.name}")'
+    return f'Feature.{kind}("{name}")'
 
 
-def _free(name: str, taken: set[str]) -> str:
+def _free(name: str, taken: Collection[str]) -> str:
     lower = {each.lower() for each in taken}
     return next(
-        each for each in (name, *(f"{name}_{n}" for n in range(2, 99))) if each not in lower
+        each
+        for each in (name, *(f"{name}_{number}" for number in range(2, len(lower) + 3)))
+        if each.lower() not in lower
     )
 
 

@@ -19,7 +19,7 @@ from mlops_constructs.run.errors import CommandError, complain, did_you_mean
 from mlops_constructs.run.parameters import Parameters, parse
 from mlops_constructs.run.use_case import UseCase, compile_again
 
-_REQUEST_VERSION = 1
+_REQUEST_VERSION = 2
 _ACCOUNT = "123456789012"
 _REGION = "us-east-1"
 
@@ -73,6 +73,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="the value of a place-holder that this machine has nothing for, such as value.cluster",
     )
     parser.add_argument(
+        "--keep",
+        metavar="N",
+        type=int,
+        help="delete the results, versions and logs of all runs but the last N when this one has "
+        "ended; what these still use and what approved versions were made by stays",
+    )
+    parser.add_argument(
         "--dag",
         metavar="FILE",
         type=Path,
@@ -86,6 +93,7 @@ def run(arguments: argparse.Namespace) -> int:
         use_case = UseCase.read(arguments.pipeline)
         if arguments.dag is not None:
             check_target(arguments.dag)
+        _check_keep(arguments.keep, use_case)
         if use_case.stale_sources():
             print(f"{', '.join(use_case.stale_sources())} changed: compiling {use_case.name} again")
             compile_again(use_case)
@@ -142,6 +150,7 @@ def _request(
         },
         "mode": "resume" if arguments.resume else mode,
         "steps": [*arguments.only, *arguments.start],
+        "keep": arguments.keep,
         "again": f"mlops-constructs run {shlex.quote(use_case.argument)}",
         "account": _ACCOUNT,
         "region": _REGION,
@@ -179,6 +188,14 @@ def _bindings(words: Sequence[str]) -> dict[str, str]:
             raise CommandError(f"--bind {word}: write NAME=VALUE, such as value.cluster=j-123")
         found[name] = value
     return found
+
+
+def _check_keep(keep: int | None, use_case: UseCase) -> None:
+    if keep is not None and keep < 1:
+        raise CommandError(
+            f"--keep {keep}: at least 1, as the next run may go on with the last one. To delete "
+            f"everything, delete {use_case.home}."
+        )
 
 
 def _check_steps(use_case: UseCase, names: Sequence[str]) -> None:

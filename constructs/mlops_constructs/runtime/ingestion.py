@@ -33,6 +33,7 @@ from mlops_constructs.runtime.retries import RateLimit, Retries
 from mlops_constructs.runtime.writes import Failure, HopelessError, Settled, Work, Writes
 
 _VERSION = 1
+_STORES = frozenset({"OnlineStore", "OfflineStore"})  # botocore, TargetStore
 _SECONDS_BETWEEN_CHECKPOINTS = 1.0
 # Calls under way or waiting, for each worker: one that is repeated must not stop the others.
 _WINDOW = 16
@@ -141,6 +142,21 @@ def ingest(
         got=records_per_second,
         allowed="more than 0, or None for no limit",
         instead="Leave it out for no limit.",
+    )
+    # A text is a sequence, too: of its letters.
+    problems.check(
+        not isinstance(target_stores, str) and set(target_stores) <= _STORES,
+        "target_stores",
+        got=target_stores,
+        allowed=f"a list of {', '.join(sorted(_STORES))}",
+        instead="Write ['OnlineStore'], or leave it out for all stores of the group.",
+    )
+    problems.check(
+        checkpoint is None or Path(checkpoint).parent.is_dir(),
+        "checkpoint",
+        got=str(checkpoint),
+        allowed="a file in a folder that is there",
+        instead="Make the folder, or name another file.",
     )
     problems.raise_if_any()
     run = _Run(

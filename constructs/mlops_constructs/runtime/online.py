@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
+from mlops_constructs.common.errors import Problems
 from mlops_constructs.runtime.clients import runtime_client
 from mlops_constructs.runtime.records import decode
 from mlops_constructs.runtime.retries import Outlook, Retries, code_of, may_pass, outlook
@@ -58,8 +59,20 @@ def read_online(
         What was found, what is missing, and what could not be read.
 
     Raises:
+        ValidationError: If one text is given instead of several.
         Exception: The client's error when the whole call is refused: no permission, no such group.
     """
+    problems = Problems("read_online")
+    for what, given in (("identifiers", identifiers), ("features", features)):
+        # A text is a sequence, too: of its letters.
+        problems.check(
+            not isinstance(given, str),
+            what,
+            got=given,
+            allowed="several texts",
+            instead=f"Write [{given!r}].",
+        )
+    problems.raise_if_any()
     client = runtime_client(connections=1) if client is None else client
     answer = OnlineRecords()
     for chunk in _chunks(dict.fromkeys(identifiers)):

@@ -278,7 +278,7 @@ def _ttl(duration: Mapping[str, Any]) -> timedelta:
 def _check(groups: Sequence[OfflineGroup], as_of: datetime | None) -> None:
     problems = Problems("training_set_sql")
     problems.check(
-        as_of is None or as_of.tzinfo is not None,
+        as_of is None or (isinstance(as_of, datetime) and as_of.tzinfo is not None),
         "as_of",
         got=as_of,
         allowed="a time with a zone",
@@ -300,7 +300,15 @@ def _check(groups: Sequence[OfflineGroup], as_of: datetime | None) -> None:
             allowed="at least one second, or None",
             instead="Write timedelta(days=30), or leave it out.",
         )
-        for feature in group.features:
+        # A text is a sequence, too: of its letters.
+        problems.check(
+            not isinstance(group.features, str),
+            f"groups ({group.table}): features",
+            got=group.features,
+            allowed="several names",
+            instead=f"Write features=[{group.features!r}].",
+        )
+        for feature in () if isinstance(group.features, str) else group.features:
             column = (group.prefix + feature).lower()
             problems.check(
                 column not in seen,

@@ -40,6 +40,12 @@ def test_order_follows_names_references_and_branches() -> None:
         ("[]", "it must be a JSON object"),
         ({"Version": "2019", "Steps": [processing("A")]}, "must be '2020-12-01'; got '2019'"),
         ({"Version": "2020-12-01"}, "Steps must be a list of steps"),
+        (pipeline("A"), "Steps[0] must be an object; got 'A'"),  # type: ignore[arg-type]  # so
+        (pipeline(processing("A") | {"Arguments": []}), "['A'].Arguments must be an object"),
+        (pipeline(processing("A") | {"DependsOn": "B"}), "['A'].DependsOn must be a list"),
+        (pipeline(processing("A") | {"PropertyFiles": [{}]}), "PropertyFileName must be a text"),
+        (pipeline(processing("A"), parameters=["N"]), "Parameters[0] must be an object"),
+        (pipeline(condition("A", 1, [3], [])), "['A'].IfSteps[0] must be an object; got 3"),
         (pipeline(processing("A"), processing("A")), "'A' is used more than once"),
         (pipeline(processing("A b")), "is named 'A b'; names have 1 to 64 letters"),
         (pipeline({"Name": "A", "Type": "Magic"}), "unknown type 'Magic'; known: ClarifyCheck"),

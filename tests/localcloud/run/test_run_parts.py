@@ -25,7 +25,7 @@ def _request(folder: Path, **more: Any) -> Path:
     from mlops_constructs.run.use_case import UseCase
 
     (folder / "definition.json").write_text(json.dumps(pipeline(processing("A"))))
-    arguments = argparse.Namespace(only=["A"], start=[], resume=False, bind=["value.x=1=2"])
+    arguments = argparse.Namespace(only=["A"], start=[], resume=False, bind=["value.x=1=2"], keep=5)
     use_case = UseCase.read(str(folder))
     given = Parameters({"N": "1"}, {"Uri": {"a.csv": folder / "a.csv"}})
     content = {**written(arguments, use_case, given, folder), **more}
@@ -36,13 +36,13 @@ def _request(folder: Path, **more: Any) -> Path:
 
 def test_what_the_command_hands_over_is_understood(tmp_path: Path) -> None:
     request = load(_request(tmp_path))
-    assert (request.mode, request.steps) == ("only", ("A",))
+    assert (request.mode, request.steps, request.keep) == ("only", ("A",), 5)
     assert request.bindings == {"value.x": "1=2"}
     assert request.inputs == {"Uri": {"a.csv": tmp_path / "a.csv"}}
     assert request.home == tmp_path / ".localcloud" / request.pipeline
 
 
-@pytest.mark.parametrize("more", [{"version": 2}, {"news": 1}])
+@pytest.mark.parametrize("more", [{"version": 1}, {"news": 1}])
 def test_a_command_of_another_version_is_refused(tmp_path: Path, more: dict[str, Any]) -> None:
     with pytest.raises(RunError, match="of different versions"):
         load(_request(tmp_path, **more))

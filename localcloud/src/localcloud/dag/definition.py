@@ -14,6 +14,7 @@ from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
 from localcloud.compute.ports import ServiceError
+from localcloud.dag.forms import form_problems
 
 VERSION = "2020-12-01"
 
@@ -170,12 +171,13 @@ def parse(document: str | Mapping[str, Any]) -> Definition:
             raise _refusal([f"it is not JSON: {error}"]) from error
     if not isinstance(document, Mapping):
         raise _refusal(["it must be a JSON object"])
-    problems: list[str] = []
+    if problems := form_problems(document):
+        raise _refusal(problems)
     if document.get("Version") != VERSION:
         problems.append(f"Version must be {VERSION!r}; got {document.get('Version')!r}")
     parameters = _parameters(document.get("Parameters", []), problems)
     steps: dict[str, Step] = {}
-    for step in _steps(document.get("Steps"), None, "Steps", problems):
+    for step in _steps(document.get("Steps", []), None, "Steps", problems):
         if step.name in steps:
             problems.append(f"step names must be unique; {step.name!r} is used more than once")
         steps[step.name] = step
@@ -194,7 +196,7 @@ def _refusal(problems: list[str]) -> ServiceError:
 
 def _parameters(documents: Any, problems: list[str]) -> dict[str, Parameter]:
     found: dict[str, Parameter] = {}
-    for document in documents if isinstance(documents, list) else []:
+    for document in documents:
         name, kind = str(document.get("Name")), document.get("Type")
         if name in found:
             problems.append(f"parameter names must be unique; {name!r} is used more than once")
@@ -209,11 +211,10 @@ def _parameters(documents: Any, problems: list[str]) -> dict[str, Parameter]:
 
 
 def _steps(
-    documents: Any, branch: Branch | None, where: str, problems: list[str]
+    documents: list[Any], branch: Branch | None, where: str, problems: list[str]
 ) -> Iterator[Step]:
-    if not isinstance(documents, list) or (branch is None and not documents):
+    if branch is None and not documents:
         problems.append(f"{where} must be a list of steps")
-        return
     for document in documents:
         name, kind = str(document.get("Name", "")), str(document.get("Type", ""))
         if not _STEP_NAME.fullmatch(name):

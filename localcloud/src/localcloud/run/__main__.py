@@ -28,6 +28,8 @@ RECORD = "last-run.json"
 _NOT_STARTED, _INTERRUPTED = 2, 130
 _POLL_SECONDS = 0.05
 _SAVE_SECONDS = 1.0
+_MEGABYTE = 1_000_000
+_LARGE = 1000 * _MEGABYTE
 
 
 def main(path: Path) -> int:
@@ -79,6 +81,7 @@ def _run(cloud: Embedded, request: Request, interrupts: Interrupts) -> int:
         _follow(cloud, session, progress, request=request, shown=shown, interrupts=interrupts)
     for line in failures(progress):
         print(line)
+    _make_room(cloud, session, request)
     return _conclude(session, progress, request, seconds=time.monotonic() - started)
 
 
@@ -135,6 +138,27 @@ def _write(request: Request, session: Session, progress: Progress) -> None:
     unfinished = path.with_suffix(".tmp")
     unfinished.write_text(json.dumps(record, indent=1), encoding="utf-8")
     unfinished.replace(path)
+
+
+def _make_room(cloud: Embedded, session: Session, request: Request) -> None:
+    """Delete earlier runs if the user said so, else say how when they have become large."""
+    before = _size_of(request.home)
+    if request.keep is not None:
+        if gone := session.prune(request.keep):
+            cloud.save()
+            freed = before - _size_of(request.home)
+            print(f"Earlier runs deleted: {gone} ({freed / _MEGABYTE:,.1f} MB).")
+    elif before > _LARGE:
+        print(
+            f"note: {request.home} holds {before / _MEGABYTE:,.0f} MB; "
+            f"to delete all runs but the last ten: {request.again} --keep 10"
+        )
+
+
+def _size_of(folder: Path) -> int:
+    return sum(
+        (Path(path) / name).stat().st_size for path, _, names in os.walk(folder) for name in names
+    )
 
 
 def _conclude(session: Session, progress: Progress, request: Request, *, seconds: float) -> int:

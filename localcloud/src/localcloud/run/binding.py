@@ -19,9 +19,9 @@ from localcloud.run.request import Request, RunError
 
 _SENTINEL = re.compile(r"\{\{(.*?)\}\}")
 _NAMES = {"bucket": "local-{}", "role": "local-{}", "emr_role": "local-emr-{}"}
-_CODE_BUCKET = "local-code"
-_DATA_BUCKET = _NAMES["bucket"].format("data")
-_HASH_LENGTH = 16
+CODE_BUCKET = "local-code"
+DATA_BUCKET = _NAMES["bucket"].format("data")
+HASH_LENGTH = 16
 _FUNCTION_RUNTIME = "python3.12"
 _TRUST = json.dumps({"Version": "2012-10-17", "Statement": []})
 
@@ -66,11 +66,11 @@ class Binder:
         for name, path in sorted(files.items()):
             with path.open("rb") as stream:
                 digest.update(name.encode() + hashlib.file_digest(stream, "sha256").digest())
-        prefix = digest.hexdigest()[:_HASH_LENGTH]
-        self._bucket(_DATA_BUCKET)
+        prefix = digest.hexdigest()[:HASH_LENGTH]
+        self._bucket(DATA_BUCKET)
         for name, path in files.items():
-            self._put(_DATA_BUCKET, f"{prefix}/{name}", path)
-        return f"s3://{_DATA_BUCKET}/{prefix}/"
+            self._put(DATA_BUCKET, f"{prefix}/{name}", path)
+        return f"s3://{DATA_BUCKET}/{prefix}/"
 
     def _value(self, name: str) -> str | None:
         if name in self._request.bindings:
@@ -107,9 +107,9 @@ class Binder:
         archive = self._request.archives.get(bundle)
         if archive is None:
             return None
-        self._bucket(_CODE_BUCKET)
-        self._put(_CODE_BUCKET, archive.name, archive)
-        return archive.name if part == "file" else f"s3://{_CODE_BUCKET}/{archive.name}"
+        self._bucket(CODE_BUCKET)
+        self._put(CODE_BUCKET, archive.name, archive)
+        return archive.name if part == "file" else f"s3://{CODE_BUCKET}/{archive.name}"
 
     def _put(self, bucket: str, key: str, path: Path) -> None:
         """Keys name what they hold: what is there already is the same."""

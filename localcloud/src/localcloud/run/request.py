@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 Mode = Literal["all", "resume", "only", "from"]
 
-VERSION = 1
+VERSION = 2
 """Of the file's form; the command and the local cloud are installed apart from one another."""
 
 
@@ -34,6 +34,7 @@ class Request:
         inputs: Parameters that stand for files of this machine: parameter to name to path.
         mode: Everything, the rest of the last run, some steps, or these and all behind them.
         steps: The steps of the modes ``only`` and ``from``.
+        keep: How many runs stay when this one has ended; all of them when None.
         again: The command that runs the same pipeline, for messages.
         account: The account of the local cloud.
         region: Its region.
@@ -50,6 +51,7 @@ class Request:
     inputs: Mapping[str, Mapping[str, Path]]
     mode: Mode
     steps: tuple[str, ...]
+    keep: int | None
     again: str
     account: str
     region: str

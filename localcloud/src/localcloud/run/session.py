@@ -19,6 +19,7 @@ from localcloud.dag.selection import (
 from localcloud.errors import ServiceError
 from localcloud.run.binding import Binder
 from localcloud.run.embedded import Embedded
+from localcloud.run.pruning import prune
 from localcloud.run.request import Request, RunError
 from localcloud.sagemaker import executions
 from localcloud.sagemaker.pipelines import executions as executions_of
@@ -116,6 +117,10 @@ class Session:
                         "ClientRequestToken": uuid4().hex,
                     },
                 )
+
+    def prune(self, keep: int) -> int:
+        """Delete all runs but the latest; how many those were."""
+        return prune(self._cloud, self._pipeline, keep=keep, home=self._request.home)
 
     def _put_pipeline(self) -> Record:
         sagemaker, name = self._cloud.sagemaker, self._request.pipeline
