@@ -48,8 +48,8 @@ from stacks.use_case import CENSUS_INCOME
 
 PIPELINE_NAME = CENSUS_INCOME.name
 
-# As long as the job may take, and as the workflow asks for: an endpoint that shifts its traffic step
-# by step, and is rolled back, takes longer than an hour.
+# As long as the job may take, and as the workflow asks for: an endpoint that shifts its traffic
+# step by step, and is rolled back, takes longer than an hour.
 _SESSION = Duration.hours(3)
 
 

@@ -12,10 +12,10 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from mlops_constructs.common.accounts import is_account
 from mlops_constructs.common.errors import Problems
 
 _REGION = re.compile(r"[a-z]{2,3}(-[a-z]+)+-\d")
-_ACCOUNT = re.compile(r"\d{12}")
 _INSTANCE = re.compile(r"ml\.[a-z0-9-]+\.(\d*x?large|medium|small|nano|metal|metal-\d+xl)")
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 _PLACE = ("account", "region")
@@ -132,7 +132,7 @@ class Environment:
             instead="Write a short name such as 'dev'.",
         )
         problems.check(
-            self.account is None or _ACCOUNT.fullmatch(self.account) is not None,
+            self.account is None or is_account(self.account),
             "account",
             got=self.account,
             allowed="12 digits, or None for any account",

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from aws_cdk import Aws, Duration, Stack, aws_cloudwatch as cloudwatch
+from aws_cdk import Duration, Stack, aws_cloudwatch as cloudwatch
 from constructs import Construct
 
 from mlops_constructs import DriftWatch, TaggedBudget
+from mlops_constructs.common.console import console_url
 from stacks.base import PlatformStack, Setting
 from stacks.monitoring import MonitoringStack
 from stacks.network import NetworkStack
@@ -59,7 +60,7 @@ class GovernanceStack(PlatformStack):
         watched: Sequence[Stack],
     ) -> cloudwatch.Dashboard:
         day = Duration.days(1)
-        console = f"https://{Aws.REGION}.console.aws.amazon.com"
+        console = console_url(self)
         model = f"#dashboards:name={self.resource_name()}"
         lines = [
             f"## {self.resource_name()}",

@@ -15,7 +15,6 @@ from constructs import Construct
 
 from mlops_constructs import (
     DataQuality,
-    EndpointCapture,
     ModelMonitorSuite,
     OpenEngine,
     S3Dataset,
@@ -25,7 +24,7 @@ from stacks.base import PlatformStack, Setting
 from stacks.data import DataStack
 from stacks.environments import Environment
 from stacks.network import NetworkStack
-from stacks.serving import CAPTURE_PREFIX, ServingStack
+from stacks.serving import ServingStack
 from stacks.training import TrainingStack
 from stacks.use_case import UseCase
 
@@ -65,11 +64,7 @@ class DriftStack(PlatformStack):
             self,
             "Monitor",
             monitor_name=self.resource_name(),
-            target=EndpointCapture(
-                endpoint_name=serving.endpoint.endpoint_name,
-                bucket=data.artifacts,
-                prefix=CAPTURE_PREFIX,
-            ),
+            target=serving.capture,
             monitors=[
                 DataQuality(
                     # The pipeline's first step writes its training data here.

@@ -9,7 +9,6 @@ from mlops_constructs import (
     AttributionDrift,
     BiasDrift,
     DataQuality,
-    EndpointCapture,
     ModelMonitorSuite,
     ModelQuality,
     OpenEngine,
@@ -21,7 +20,7 @@ from mlops_constructs import (
 from stacks.base import PlatformStack, Setting
 from stacks.data import DataStack
 from stacks.network import NetworkStack
-from stacks.serving import CAPTURE_PREFIX, ServingStack
+from stacks.serving import ServingStack
 from stacks.training import TrainingStack
 
 _HALF, _THIRD, _QUARTER = 12, 8, 6
@@ -65,11 +64,7 @@ class MonitoringStack(PlatformStack):
             self,
             "Monitor",
             monitor_name=self.resource_name(),
-            target=EndpointCapture(
-                endpoint_name=serving.endpoint.endpoint_name,
-                bucket=data.artifacts,
-                prefix=CAPTURE_PREFIX,
-            ),
+            target=serving.capture,
             monitors=[
                 DataQuality(
                     missing_values=use_case.missing_values,
@@ -104,6 +99,7 @@ class MonitoringStack(PlatformStack):
         self.retraining = self.monitor.retrain(
             "Retrain",
             pipeline_name=pipeline.pipeline_name,
+            starter=pipeline.starter.machine,
             parameters={_DATA_VERSION: "$.detail.until"},
             severity=Severity.CRITICAL,
             approval=None

@@ -10,6 +10,7 @@ from mlops_constructs import (
     BlueGreenEndpoint,
     Canary,
     DataCapture,
+    EndpointCapture,
     EndpointHours,
     Instances,
     ModelRelease,
@@ -21,8 +22,8 @@ from stacks.data import DataStack
 from stacks.network import NetworkStack
 from stacks.training import TrainingStack
 
-#: Where captured requests go in the artifacts bucket.
-CAPTURE_PREFIX = "capture"
+# Where captured requests go in the artifacts bucket.
+_CAPTURE_PREFIX = "capture"
 
 # One m5.large answers a tabular model several hundred times a second; scale well before.
 _REQUESTS_PER_MINUTE = 6000
@@ -33,6 +34,7 @@ class ServingStack(PlatformStack):
 
     Attributes:
         endpoint: Serves the approved model.
+        capture: What it was asked and answered, for monitors.
         release: Brings a model that was approved to the endpoint.
     """
 
@@ -72,11 +74,16 @@ class ServingStack(PlatformStack):
             capture=DataCapture(
                 bucket=data.artifacts,
                 percent=environment.capture_percent,
-                prefix=CAPTURE_PREFIX,
+                prefix=_CAPTURE_PREFIX,
                 csv_content_types=("text/csv",),
                 json_content_types=("application/json",),
             ),
             alarm_topic=ground.alerts,
+        )
+        self.capture = EndpointCapture(
+            endpoint_name=self.endpoint.endpoint_name,
+            bucket=data.artifacts,
+            prefix=_CAPTURE_PREFIX,
         )
         self.endpoint.add_warnings(topic=ground.alerts)
         self.endpoint.tell_deployments(ground.alerts)

@@ -1,7 +1,7 @@
 """Verify an environment after a deployment: run its pipeline, ask its endpoint.
 
-    python tools/verify.py pipeline --env dev
-    python tools/verify.py endpoint --env staging
+    .venv/bin/python -m tools.verify pipeline --env dev
+    .venv/bin/python -m tools.verify endpoint --env staging
 
 `pipeline` starts the training pipeline on the environment's own data and waits for its end.
 `endpoint` waits until the endpoint is in service and sends it one record. Both need credentials
@@ -12,10 +12,14 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import time
 from collections.abc import Callable
 from typing import Any
+
+# Node 20 prints an end-of-life banner on every start of jsii, before aws_cdk is imported.
+os.environ.setdefault("JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION", "20")
 
 from stacks.use_case import CENSUS_INCOME
 

@@ -171,7 +171,7 @@ if TYPE_CHECKING:
     from mlops_constructs.training.functions import PipelineFunction
     from mlops_constructs.training.pipeline import TrainingPipeline
     from mlops_constructs.training.registry import ModelRegistry
-    from mlops_constructs.training.registry_sharing import RegistrySharing
+    from mlops_constructs.training.registry_sharing import RegistrySharing, StageAccount
 
 _HOMES = {
     "Adapter": "serving.components",
@@ -299,6 +299,7 @@ _HOMES = {
     "SharedEndpoints": "studio",
     "SpaceVolumes": "studio",
     "Split": "serving.transform",
+    "StageAccount": "training.registry_sharing",
     "StageApproval": "delivery.stages",
     "StreamAlarms": "feature_store.stream",
     "StreamReading": "feature_store.stream",
@@ -457,6 +458,7 @@ __all__ = [
     "SharedEndpoints",
     "SpaceVolumes",
     "Split",
+    "StageAccount",
     "StageApproval",
     "StreamAlarms",
     "StreamReading",

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from mlops_constructs.access import Kind, Role, roles_of
+from mlops_constructs.access.conditions import PolicyError
 from mlops_constructs.access.matrix import as_markdown, make_matrix
 from mlops_constructs.access.witness import access, allowed_context
 from mlops_constructs.cli import main
@@ -179,6 +180,69 @@ def test_policies_from_elsewhere_are_named() -> None:
     arn = "arn:aws:iam::aws:policy/AmazonSageMakerFullAccess"
     estate = one_role({"Action": "a:B"}, ManagedPolicyArns=[arn])
     assert arn in as_markdown([make_matrix(estate)])
+
+
+def test_policies_that_only_the_deployment_makes_are_named() -> None:
+    included = {"Fn::Transform": {"Name": "AWS::Include", "Parameters": {"Location": "s3://a/b"}}}
+    policies = [{"PolicyName": "included", "PolicyDocument": included}]
+    assert "- Role: included" in as_markdown([make_matrix(one_role(Policies=policies))])
+
+
+def test_policies_of_the_same_name_all_count() -> None:
+    first, second = (
+        {"PolicyName": "p", "PolicyDocument": document({"Action": action})}
+        for action in ("a:B", "a:C")
+    )
+    role = role_with(Policies=[first, second])
+    assert guards_of(role, "a:B") == guards_of(role, "a:C") == [{}]
+
+
+def test_a_policy_may_be_written_as_text() -> None:
+    text = json.dumps(document({"Action": "a:B"}))
+    role = role_with(Policies=[{"PolicyName": "text", "PolicyDocument": {"Fn::Sub": text}}])
+    assert guards_of(role, "a:B") == [{}]
+    assert role.unknown == []
+
+
+@pytest.mark.parametrize(
+    ("statement", "rows"),
+    [
+        ({"NotAction": "iam:*"}, {("*", "*"): True, ("iam:*", "*"): False}),
+        ({"Action": "a:B", "NotResource": "x"}, {("a:B", "*"): True, ("a:B", "x"): False}),
+    ],
+)
+def test_what_a_wildcard_leaves_out_is_a_row(
+    statement: dict[str, Any], rows: dict[tuple[str, str], bool]
+) -> None:
+    matrix = make_matrix(one_role(statement))
+    assert {(row.action, row.resource): bool(row.cells) for row in matrix.rows} == rows
+
+
+def test_what_is_denied_under_a_wildcard_is_a_row() -> None:
+    estate = one_role({"Action": "a:*"}, {"Action": "a:B", "Effect": "Deny"})
+    matrix = make_matrix(estate)
+    assert {row.action: bool(row.cells) for row in matrix.rows} == {"a:*": True, "a:B": False}
+    assert "| * | a:B | no |" in as_markdown([matrix])
+    assert list(matrix.on_everything) == ["a:*"]
+
+
+@pytest.mark.parametrize(
+    ("statement", "message"),
+    [
+        ({"Action": None, "Effect": "Perhaps"}, "neither Effect Allow nor Deny"),
+        ({}, "neither Action nor NotAction"),
+        ({"Action": "a:B", "Condition": "x"}, "Condition is no object"),
+        ({"Action": "a:B", "Condition": {"StringEquals": ["x"]}}, "StringEquals has no keys"),
+    ],
+)
+def test_a_policy_that_iam_would_refuse_is_named(statement: dict[str, Any], message: str) -> None:
+    with pytest.raises(PolicyError, match=f"^Test: Role: .*{message}"):
+        make_matrix(one_role(statement))
+
+
+def test_templates_without_such_roles_say_so() -> None:
+    estate = estate_of({"Test": {"Resources": {"Topic": {"Type": "AWS::SNS::Topic"}}}})
+    assert "SageMaker assumes none of the roles" in as_markdown([make_matrix(estate)])
 
 
 def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -61,6 +61,17 @@ def test_the_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert "no instance types of SageMaker" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(("types", "status"), [(100, 0), (150, 0), (200, 2)])
+def test_the_policy_is_no_longer_than_organizations_takes(
+    types: int, status: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kinds = [f"ml.m5.{size}xlarge" for size in range(types)]
+    assert main(["scp", "--instance-types", *kinds]) == status
+    out, err = capsys.readouterr()
+    assert len(out.strip()) <= 5120
+    assert ("write families, for example, ml.m5.*" in err) == (status == 2)
+
+
 @pytest.mark.parametrize("environment", ["dev", "staging", "prod"])
 def test_all_resources_only_for_actions_of_the_table(environment: str) -> None:
     """Of personas and jobs; a statement on all resources that is not listed needs a reason."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 
 from mlops_constructs.cli import main
 from mlops_constructs.cost import PriceError, estimate, read_prices
+from mlops_constructs.cost.report import as_text
 from mlops_constructs.cost.schedules import runs_per_month
 
 PRICES: dict[str, Any] = {
@@ -120,7 +122,7 @@ FLEET = {"VariantName": "v", "InstanceType": "ml.m5.large", "InitialInstanceCoun
             {},
             2,
             14.6,
-            "1 endpoints",
+            "1 endpoint",
         ),
         (
             [{**_resource("KMS::Key"), "Condition": "C"}],
@@ -178,6 +180,142 @@ def test_what_stands_costs(  # noqa: PLR0917 - parametrised
     assert (line.quantity, line.note) == (quantity, note)
     assert line.monthly == (None if monthly is None else pytest.approx(monthly))
     assert not line.at_most
+
+
+def _scaled(endpoint: Any, least: int) -> dict[str, Any]:
+    return _resource(
+        "ApplicationAutoScaling::ScalableTarget",
+        ResourceId={"Fn::Join": ["", ["endpoint/", endpoint, "/variant/v"]]},
+        MinCapacity=least,
+        MaxCapacity=9,
+    )
+
+
+@pytest.mark.parametrize(
+    "other", [{"Fn::GetAtt": ["Other", "EndpointName"]}, "named"], ids=["by attribute", "by name"]
+)
+def test_a_fleet_is_scaled_as_its_own_endpoint_says(other: Any, prices: Path) -> None:
+    """Variants of several endpoints often have the same name."""
+    template = _template(_config(**FLEET), ENDPOINT)
+    template["Resources"] |= {
+        "OtherConfig": _config(**FLEET),
+        "Other": _resource(
+            "SageMaker::Endpoint",
+            EndpointName="named",
+            EndpointConfigName={"Fn::GetAtt": "OtherConfig.EndpointConfigName"},
+        ),
+        "OtherTarget": _scaled(other, 5),
+        "Target": _scaled({"Fn::GetAtt": ["R1", "EndpointName"]}, 3),
+    }
+    found = estimate({"S": template}, read_prices(prices))
+    assert {line.resources: line.quantity for line in found.lines} == {("R0", "OtherConfig"): 8}
+    template["Resources"].pop("Target")
+    found = estimate({"S": template}, read_prices(prices))
+    assert {line.resources: line.quantity for line in found.lines} == {
+        ("R0",): 2,
+        ("OtherConfig",): 5,
+    }
+
+
+@pytest.mark.parametrize(
+    ("properties", "key"),
+    [
+        ({}, "mlflow-tracking-server/Small"),
+        ({"TrackingServerSize": "Large"}, "mlflow-tracking-server/Large"),
+    ],
+)
+def test_a_tracking_server_costs_by_its_size(
+    properties: dict[str, str], key: str, prices: Path
+) -> None:
+    server = _resource("SageMaker::MlflowTrackingServer", **properties)
+    [line] = estimate({"S": _template(server)}, read_prices(prices)).lines
+    assert (line.key, line.quantity, line.monthly) == (key, 1, None)
+
+
+@pytest.mark.parametrize(
+    ("variants", "quantity", "what"),
+    [
+        ([{"Fn::If": ["C", FLEET, {"Ref": "AWS::NoValue"}]}], 2, "ml.m5.large"),
+        ([{"Fn::If": ["C", FLEET, {**FLEET, "VariantName": "w"}]}], None, "instance of unknown"),
+        ({"Ref": "Variants"}, None, "instance of unknown type"),
+        ([{**FLEET, "InstanceType": {"Fn::ImportValue": "t"}}], 2, "instance of unknown type"),
+    ],
+)
+def test_variants_that_only_the_deployment_knows_are_told(
+    variants: Any, quantity: int | None, what: str, prices: Path
+) -> None:
+    config = _resource("SageMaker::EndpointConfig", ProductionVariants=variants)
+    [line] = estimate({"S": _template(config, ENDPOINT)}, read_prices(prices)).lines
+    assert line.quantity == quantity
+    assert line.what.startswith(what)
+
+
+ODD: list[Any] = [None, "x", [None], {"Ref": None}, {"Fn::GetAtt": "a"}]
+
+
+def _places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    if isinstance(value, dict | list):
+        for key in value if isinstance(value, dict) else range(len(value)):
+            yield (*path, key)
+            yield from _places(value[key], (*path, key))
+
+
+@pytest.mark.parametrize("odd", ODD, ids=json.dumps)
+def test_a_template_of_any_shape_gets_an_estimate(odd: Any, prices: Path) -> None:
+    """Every value of a template that holds all drivers, replaced in turn."""
+    table = read_prices(prices)
+    definition = {
+        "Parameters": [{"Name": "Type", "DefaultValue": "ml.m5.large"}],
+        "Steps": [
+            {
+                "Name": "If",
+                "Arguments": {
+                    "IfSteps": [
+                        {
+                            "Name": "Train",
+                            "Arguments": {
+                                "ResourceConfig": {"InstanceType": {"Get": "Parameters.Type"}},
+                                "StoppingCondition": {"MaxRuntimeInSeconds": 60},
+                            },
+                        }
+                    ]
+                },
+            }
+        ],
+    }
+    resources = [
+        _config(**FLEET),
+        ENDPOINT,
+        _scaled({"Ref": "R1"}, 1),
+        _resource(
+            "SageMaker::Pipeline",
+            PipelineName="p",
+            PipelineDefinition={"PipelineDefinitionBody": definition},
+        ),
+        *(
+            _resource(kind, ScheduleExpression="rate(1 day)", **target)
+            for kind, target in (
+                ("Scheduler::Schedule", {"Target": {"Arn": "a:pipeline/p"}}),
+                ("Events::Rule", {"Targets": [{"Arn": "a:pipeline/p"}]}),
+            )
+        ),
+        *_monitored("R6"),
+        _resource("EC2::VPCEndpoint", VpcEndpointType="Interface", SubnetIds=["a"]),
+        _resource("CloudWatch::Alarm", Metrics=[{"Id": "a", "MetricStat": {"Period": 60}}]),
+        _resource("SageMaker::Cluster", InstanceGroups=[{"InstanceType": "a", "InstanceCount": 1}]),
+        _resource("SageMaker::App", ResourceSpec={"InstanceType": "ml.t3.medium"}),
+    ]
+    template = _template(*resources, Parameters={"N": {"Type": "Number", "Default": 1}})
+    assert len(estimate({"S": template}, table).lines) == 7
+    for *path, last in list(_places(template)):
+        if last == "Resources":  # such a file is refused when it is read
+            continue
+        above = template
+        for key in path:
+            above = above[key]
+        was, above[last] = above[last], odd
+        as_text(estimate({"S": template}, table), None)
+        above[last] = was
 
 
 @pytest.mark.parametrize(
@@ -259,7 +397,7 @@ def test_a_schedule_may_refer_to_its_pipeline(prices: Path) -> None:
     assert [line.quantity for line in found.lines] == [730, 730]
 
 
-def test_a_native_monitor_is_a_scheduled_job(prices: Path) -> None:
+def _monitored(definition_id: str = "R0") -> list[dict[str, Any]]:
     definition = _resource(
         "SageMaker::DataQualityJobDefinition",
         JobResources={"ClusterConfig": {"InstanceType": "ml.m5.large", "InstanceCount": 1}},
@@ -268,11 +406,15 @@ def test_a_native_monitor_is_a_scheduled_job(prices: Path) -> None:
     schedule = _resource(
         "SageMaker::MonitoringSchedule",
         MonitoringScheduleConfig={
-            "MonitoringJobDefinitionName": {"Fn::GetAtt": ["R0", "JobDefinitionName"]},
+            "MonitoringJobDefinitionName": {"Fn::GetAtt": [definition_id, "JobDefinitionName"]},
             "ScheduleConfig": {"ScheduleExpression": "cron(0 * ? * * *)"},
         },
     )
-    found = estimate({"S": _template(definition, schedule)}, read_prices(prices))
+    return [definition, schedule]
+
+
+def test_a_native_monitor_is_a_scheduled_job(prices: Path) -> None:
+    found = estimate({"S": _template(*_monitored())}, read_prices(prices))
     assert found.at_most() == pytest.approx(730 * 0.5 * 0.1)
 
 

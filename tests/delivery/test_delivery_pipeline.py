@@ -227,7 +227,9 @@ def test_all_mistakes_are_told_at_once() -> None:
             stages=(
                 DeliveryStage(name="build", synth=()),
                 DeliveryStage(name="pre-prod", synth=("x",), account="1234", region="europe"),
-                DeliveryStage(name="pre-prod", synth=("x",)),
+                DeliveryStage(
+                    name="pre-prod", synth=("x",), approval=StageApproval(note="n" * 901)
+                ),
             ),
         )
     assert [problem.what for problem in error.value.problems] == [
@@ -241,7 +243,20 @@ def test_all_mistakes_are_told_at_once() -> None:
         "stages['pre-prod'].account",
         "stages['pre-prod'].region",
         "stages['pre-prod']",
+        "stages['pre-prod'].approval.note",
     ]
+
+
+def test_names_are_no_stages() -> None:
+    with pytest.raises(ValidationError) as error:
+        DeliveryPipeline(
+            new_stack(),
+            "Delivery",
+            pipeline_name="mlops",
+            source=SOURCE,
+            stages=["dev"],  # type: ignore[list-item]  # what is refused
+        )
+    assert "stages: got ['dev']; allowed: a list or tuple of DeliveryStage" in str(error.value)
 
 
 def test_the_platform_is_delivered_in_the_order_of_its_environments() -> None:

@@ -139,6 +139,8 @@ def test_the_delivery_stack_lets_its_environment_deploy_and_verify(make_provider
     )
     assert stack.deployer.subject == "repo:octo-org/octo-repo:environment:prod"
     assert _role(stack)["RoleName"] == "census-income-prod-deploy"
+    # What .github/workflows/deploy-environment.yml asks for.
+    assert _role(stack)["MaxSessionDuration"] == 10_800
     actions = {
         action
         for statement in _statements(stack)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +45,16 @@ def test_nothing_is_deployed_that_failed_its_checks() -> None:
     assert "conclusion == 'success'" in condition
     # A fork's pull request may come from a branch called main.
     assert "event == 'push'" in condition
-    assert workflow["concurrency"]["cancel-in-progress"] == "false"
+
+
+def test_one_deployment_of_an_environment_at_a_time() -> None:
+    (job,) = _workflow("deploy-environment")["jobs"].values()
+    assert job["concurrency"] == {
+        "group": "deploy-${{ inputs.environment }}",
+        "cancel-in-progress": "false",
+    }
+    # There, a run that has nothing to deploy would cancel one that waits.
+    assert "concurrency" not in _workflow("deploy")
 
 
 def test_credentials_come_from_the_environments_role_and_after_the_installation() -> None:
@@ -54,6 +64,9 @@ def test_credentials_come_from_the_environments_role_and_after_the_installation(
     steps = [step.get("uses") or step["run"] for step in job["steps"]]
     role = next(i for i, step in enumerate(steps) if "configure-aws-credentials" in step)
     assert steps.index("make setup") < role
+    # Longer than the job they are not needed, shorter they would end amid a deployment.
+    asked = int(job["steps"][role]["with"]["role-duration-seconds"])
+    assert asked == 60 * int(job["timeout-minutes"])
     assert "secrets." not in "".join(path.read_text() for path in _FOLDER.glob("deploy*.yml"))
 
 
@@ -68,6 +81,27 @@ def test_what_was_checked_is_what_is_deployed() -> None:
 def test_the_comment_holds_impact_and_cost() -> None:
     job = _workflow("ci")["jobs"]["synth-diff"]
     assert job["permissions"]["pull-requests"] == "write"
-    (comment,) = [step["run"] for step in job["steps"] if "gh pr comment" in step.get("run", "")]
+    (text,) = [step["run"] for step in job["steps"] if "> comment.md" in step.get("run", "")]
     for command in ("impact", "cost"):
-        assert f'mlops-constructs {command} --base "origin/$BASE" --format markdown' in comment
+        assert f'mlops-constructs {command} --base "origin/$BASE" --format markdown' in text
+
+
+def test_only_the_comment_itself_sees_the_token() -> None:
+    steps = [step for job in _workflow("ci")["jobs"].values() for step in job["steps"]]
+    (comment,) = [step for step in steps if "GH_TOKEN" in step.get("env", {})]
+    assert comment["run"].startswith("gh pr comment")
+    assert "\n" not in comment["run"]
+
+
+def test_actions_are_pinned_and_leave_no_token_behind() -> None:
+    for path in _FOLDER.glob("*.yml"):
+        jobs = _workflow(path.stem)["jobs"].values()
+        used = [step for job in jobs for step in job.get("steps", ()) if "uses" in step]
+        for step in used:
+            assert re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40}", step["uses"]), (path.name, step)
+            if step["uses"].startswith("actions/checkout@"):
+                assert step["with"]["persist-credentials"] == "false", path.name
+        text = path.read_text()
+        assert text.count("uses: actions/") + text.count("uses: aws-actions/") == len(
+            re.findall(r"uses: .*@[0-9a-f]{40} # v\d+\.\d+\.\d+$", text, re.MULTILINE)
+        )

@@ -3,6 +3,7 @@ from __future__ import annotations
 from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -68,3 +69,24 @@ def test_held_schedules_have_no_timers(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_server_process_learns_that_schedules_are_held(tmp_path: Path) -> None:
     given = Settings(port=4566, work_dir=tmp_path, schedules=False)
     assert Settings.from_environment(given.process_environment()) == given
+
+
+def test_a_table_is_read_whole_while_another_thread_writes() -> None:
+    class Busy(dict[Any, Any]):
+        reads = 0
+
+        def items(self) -> Any:
+            self.reads += 1
+            for pair in super().items():
+                yield pair
+                if self.reads < 3:
+                    self[("", "", self.reads)] = "written by another thread"
+
+    responses = import_module("ministack.core.responses")
+    table = responses.AccountRegionScopedDict()
+    table["metric"] = 1
+    table._data = busy = Busy(table._data)
+    with pytest.raises(RuntimeError, match="changed size"):
+        list(busy.items())
+    emulator.read_tables_whole()
+    assert [value for key, value in table.items() if key == "metric"] == [1]

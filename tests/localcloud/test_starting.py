@@ -104,6 +104,12 @@ def test_many_triggers_start_one_execution_and_during_it_one_more(
     assert set(_ended(cloud, at_once)) == {"SUCCEEDED"}
     (first,) = _executions(cloud)
     assert first["PipelineExecutionDisplayName"] == "NewData"
+    told = cloud.client("stepfunctions").describe_execution(executionArn=at_once[0])["output"]
+    assert json.loads(told) == {"execution": first["PipelineExecutionArn"]}
+    described = cloud.call(
+        "DescribePipelineExecution", PipelineExecutionArn=first["PipelineExecutionArn"]
+    )
+    assert described["PipelineExecutionDescription"] == "Started by NewData"
     assert _version(cloud, first).startswith("20"), "when it was started"
 
     waiting = [_trigger(cloud, machine, parameters=version) for _ in range(4)]

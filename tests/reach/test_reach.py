@@ -9,11 +9,13 @@ from typing import Any
 
 import pytest
 
+from mlops_constructs.access.conditions import PolicyError
 from mlops_constructs.cli import main
 from mlops_constructs.reach import Proof, prove
+from mlops_constructs.reach.report import FORMATS
 from mlops_constructs.reach.services import WITH_FIPS, Endpoint, endpoints_of
 from mlops_constructs.studio.features import NetworkFeature, endpoints_for
-from tests.access.support import Documents, estate_of, platform
+from tests.access.support import Documents, document, estate_of, one_role, platform
 
 NETWORK = "Network-dev"
 ENDPOINTS = sorted(
@@ -122,10 +124,18 @@ def test_a_gateway_must_be_in_the_route_tables() -> None:
     assert all("does not lead to it" in route.message for route in proof.errors)
 
 
-def test_the_policy_of_an_endpoint_must_let_the_caller_through() -> None:
+@pytest.mark.parametrize("as_text", [False, True])
+def test_the_policy_of_an_endpoint_must_let_the_caller_through(as_text: bool) -> None:
     def narrow(found: dict[str, Any]) -> None:
         for statement in of_service(found, "monitoring")["PolicyDocument"]["Statement"]:
             statement["Action"] = "cloudwatch:Get*"
+
+        if as_text:
+            endpoint = of_service(found, "monitoring")
+            # Fn::Sub fills in what a text refers to.
+            text = json.dumps(endpoint["PolicyDocument"])
+            text = text.replace('{"Ref": "AWS::AccountId"}', '"${AWS::AccountId}"')
+            endpoint["PolicyDocument"] = {"Fn::Sub": text}
 
     proof = proof_after(narrow)
     assert {route.action for route in proof.errors} == {
@@ -146,6 +156,65 @@ def test_the_policy_of_the_s3_gateway_must_let_image_layers_through() -> None:
     assert {(route.action, route.service) for route in proof.errors} == {
         ("s3:GetObject", "com.amazonaws.us-east-1.s3")
     }
+
+
+def test_the_policy_must_let_every_resource_of_a_call_through() -> None:
+    other = "arn:aws:kms:us-east-1:444455556666:key/theirs"
+    documents = platform()
+    for resource in resources(documents, "Studio-dev").values():
+        if resource["Type"] == "AWS::IAM::Policy":
+            resource["Properties"]["PolicyDocument"]["Statement"].append(
+                {"Effect": "Allow", "Action": "kms:Decrypt", "Resource": other}
+            )
+    policy = of_service(resources(documents), "kms")["PolicyDocument"]["Statement"]
+    assert prove(estate_of(documents)).errors == []
+    for statement in policy:
+        keys = statement["Condition"].get("StringEquals", {})
+        keys |= {key.replace("Principal", "Resource"): value for key, value in keys.items()}
+    errors = prove(estate_of(documents)).errors
+    assert {route.action for route in errors} == {"kms:Decrypt"}
+    assert all(f"does not let the call through, on {other}" in route.message for route in errors)
+
+
+def test_a_policy_that_iam_would_refuse_is_named() -> None:
+    def break_it(found: dict[str, Any]) -> None:
+        of_service(found, "kms")["PolicyDocument"]["Statement"][0]["Condition"] = "x"
+
+    with pytest.raises(PolicyError, match=r"^Network-dev: .*Kms.*: a statement's Condition"):
+        proof_after(break_it)
+
+
+@pytest.mark.parametrize(
+    ("policies", "told"),
+    [
+        ({"ManagedPolicyArns": ["arn:aws:iam::aws:policy/Full"]}, "arn:aws:iam::aws:policy/Full"),
+        ({"Policies": [{"PolicyDocument": document({"Action": "*"})}]}, "everything"),
+        (
+            {"Policies": [{"PolicyDocument": document({"NotAction": ["iam:*"]})}]},
+            "everything but iam:*",
+        ),
+    ],
+    ids=["managed", "everything", "but"],
+)
+def test_what_nobody_can_follow_is_told(policies: dict[str, Any], told: str) -> None:
+    role = one_role(**policies).stacks["Test"].document["Resources"]["Role"]
+    model = {
+        "Type": "AWS::SageMaker::Model",
+        "Properties": {
+            "ExecutionRoleArn": {"Fn::GetAtt": ["Role", "Arn"]},
+            "VpcConfig": {"Subnets": ["subnet-1"], "SecurityGroupIds": ["sg-1"]},
+        },
+    }
+    proof = prove(estate_of({"Test": {"Resources": {"Role": role, "Model": model}}}))
+    [found] = proof.unfollowed
+    assert found.startswith(f"Role: {told}")
+    for form in FORMATS.values():
+        assert told in form([proof])
+
+
+def test_an_endpoint_that_is_there_but_shut_is_needed() -> None:
+    proof = proof_after(lambda found: of_service(found, "kms").update(PrivateDnsEnabled=False))
+    assert not any(".kms" in endpoint for endpoint in proof.unused)
 
 
 def test_an_endpoint_of_another_vpc_does_not_count() -> None:
@@ -351,8 +420,8 @@ def test_fips_endpoints_help_only_callers_that_use_them() -> None:
 
 
 def write(folder: Path, documents: Documents) -> list[str]:
-    for name, document in documents.items():
-        (folder / f"{name}.template.json").write_text(json.dumps(document))
+    for name, found in documents.items():
+        (folder / f"{name}.template.json").write_text(json.dumps(found))
     return ["reach", str(folder)]
 
 
@@ -375,6 +444,21 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert found["environment"] == "dev"
     assert main([*arguments, "--format", "markdown", "--region", "eu-west-1"]) == 1
     assert "com.amazonaws.eu-west-1.athena" in capsys.readouterr().out
+
+
+def test_templates_without_an_assembly_are_in_the_region_and_account_that_they_name(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = json.dumps(platform()).replace('{"Ref": "AWS::Region"}', '"eu-central-1"')
+    documents = json.loads(text)
+    for endpoint in resources(documents).values():
+        if endpoint["Type"] == "AWS::EC2::VPCEndpoint":
+            name = endpoint["Properties"]["ServiceName"]
+            endpoint["Properties"]["ServiceName"] = "".join(name["Fn::Join"][1])
+            text = json.dumps(endpoint).replace('{"Ref": "AWS::AccountId"}', '"444455556666"')
+            endpoint.update(json.loads(text))
+    assert main(write(tmp_path, documents)) == 0, capsys.readouterr().out[:500]
+    assert "com.amazonaws.eu-central-1.kms by" in capsys.readouterr().out
 
 
 def test_the_command_tells_what_it_cannot_read(

@@ -122,6 +122,37 @@ def test_templates_name_no_account_no_region_and_no_partition(
         text = json.dumps(kept)
         assert "arn:aws:" not in text, name
         assert "us-east-1" not in text, name
+        assert "console.a" not in text, name
+
+
+@pytest.mark.parametrize(
+    ("partition", "host"),
+    [
+        ("aws", "console.aws.amazon.com"),
+        ("aws-cn", "console.amazonaws.cn"),
+        ("aws-us-gov", "console.amazonaws-us-gov.com"),
+    ],
+)
+def test_the_dashboard_links_to_the_console_of_its_partition(
+    templates: dict[str, Template], partition: str, host: str
+) -> None:
+    template = templates["Governance-dev"]
+    (dashboard,) = _resources(template, "AWS::CloudWatch::Dashboard")
+
+    def deployed(part: Any) -> str:
+        match part:
+            case {"Ref": "AWS::Region"}:
+                return "<region>"
+            case {"Fn::FindInMap": [name, {"Ref": "AWS::Partition"}, key]}:
+                return str(template["Mappings"][name][partition][key])
+        return str(part)
+
+    _, parts = dashboard["Properties"]["DashboardBody"]["Fn::Join"]
+    page = json.loads("".join(map(deployed, parts)))["widgets"][0]["properties"]["markdown"]
+    assert f"[Cost and budgets](https://<region>.{host}/billing/home#/budgets)" in page
+    stack = "census-income-dev-data"
+    address = f"https://<region>.{host}/cloudformation/home#/stacks?filteringText={stack}"
+    assert f"[{stack}]({address})" in page
 
 
 def test_an_account_and_a_region_make_no_lookup(tmp_path: Path) -> None:

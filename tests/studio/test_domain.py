@@ -360,6 +360,24 @@ def test_refuses(arguments: dict[str, Any], what: str) -> None:
     assert refused(**arguments) == [what]
 
 
+@pytest.mark.parametrize(
+    ("arguments", "what"),
+    [
+        ({"personas": ("data-scientist",)}, "personas: got ['data-scientist']"),
+        ({"user_profiles": ["ana"]}, "user_profiles: got ['ana']"),
+        ({"user_profiles": "ana"}, "user_profiles: got 'ana'"),
+        ({"spaces": ("team",), "lifecycle_scripts": ("x",)}, "spaces: got ['team']"),
+        ({"idle_shutdown": 3600}, "idle_shutdown: got 3600; allowed: a Duration"),
+    ],
+)
+def test_refuses_names_and_numbers_where_a_type_is_wanted(
+    arguments: dict[str, Any], what: str
+) -> None:
+    with pytest.raises(ValidationError) as refused:
+        SecureVpcDomain(new_stack(), "Domain", domain_name="census", **arguments)
+    assert what in str(refused.value)
+
+
 def test_refuses_a_fifth_security_group() -> None:
     stack = new_stack()
     network = PrivateNetwork(stack, "Network")

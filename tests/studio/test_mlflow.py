@@ -116,6 +116,9 @@ def test_the_server_registers_models_and_approves_none(roles: dict[str, Role]) -
         context = {"sagemaker:ModelApprovalStatus": status}
         decision = roles["MlflowRole"].decide("sagemaker:CreateModelPackage", version, context)
         assert decision.allowed is allowed
+        context = {"sagemaker:ModelLifeCycle:stageStatus": status}
+        decision = roles["MlflowRole"].decide("sagemaker:UpdateModelPackage", version, context)
+        assert decision.allowed is allowed
 
 
 def test_no_findings(stack: cdk.Stack) -> None:

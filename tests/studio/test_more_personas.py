@@ -72,6 +72,9 @@ def test_a_reviewer_decides_and_does_nothing_else(roles: dict[str, Role]) -> Non
     version = "model-package/census/1"
     for status in ("Approved", "Rejected", "PendingManualApproval"):
         assert may(reviewer, "UpdateModelPackage", version, ModelApprovalStatus=status)
+    # Approving for a stage, by the way, is for whoever the registry names.
+    both = {"ModelApprovalStatus": "Approved", "ModelLifeCycle:stage": "Production"}
+    assert not may(reviewer, "UpdateModelPackage", version, **both)
     # Metadata alone, and versions of one's own, are no reviewer's business.
     assert not may(reviewer, "UpdateModelPackage", version)
     assert not may(reviewer, "CreateModelPackage", version, ModelApprovalStatus="Approved")

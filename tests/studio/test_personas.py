@@ -157,7 +157,10 @@ def test_nobody_approves_a_model(stack: cdk.Stack) -> None:
     for action in ("CreateModelPackage", "UpdateModelPackage"):
         [statement] = about(stack, ENGINEER, f"sagemaker:{action}")
         assert statement["Condition"] == {
-            "StringNotEquals": {"sagemaker:ModelApprovalStatus": "Approved"}
+            "StringNotEquals": {
+                "sagemaker:ModelApprovalStatus": "Approved",
+                "sagemaker:ModelLifeCycle:stageStatus": "Approved",
+            }
         }
 
 

@@ -22,6 +22,7 @@ def stack() -> cdk.Stack:
     topic = sns.Topic(stack, "Topic", master_key=key, enforce_ssl=True)
     registry = ModelRegistry(stack, "Registry", model_package_group_name="census-dev")
     registry.ask_for_approval("Ask", topic=topic)
+    registry.ask_for_approval("Promote", topic=topic, stage="Production")
     registry.approve_when(
         "Good", minimum={"auc": 0.93}, maximum={"bias-violations": 0}, encryption_key=key
     )
@@ -45,11 +46,22 @@ def test_people_are_told_how_to_approve_and_reject(stack: cdk.Stack) -> None:
     assert rule["EventPattern"]["detail"] == {
         "ModelPackageGroupName": ["census-dev"],
         "ModelApprovalStatus": ["PendingManualApproval"],
+        "UpdatedModelPackageFields": [{"exists": False}, "ModelApprovalStatus"],
     }
     message = json.dumps(rule["Targets"][0]["InputTransformer"]["InputTemplate"])
     assert "--model-package-arn <detail-ModelPackageArn>" in message
     assert "--model-approval-status Approved" in message
     assert "--model-approval-status Rejected" in message
+
+
+def test_people_are_asked_about_a_stage(stack: cdk.Stack) -> None:
+    rule = _rule(stack, "RegistryPromote")
+    detail = rule["EventPattern"]["detail"]
+    assert detail["ModelLifeCycle"] == {"Stage": ["Production"], "StageStatus": ["PendingApproval"]}
+    assert detail["ModelApprovalStatus"] == ["Approved"], "what is not good enough is not asked for"
+    message = json.dumps(rule["Targets"][0]["InputTransformer"]["InputTemplate"])
+    assert "waits for approval for Production" in message
+    assert "--model-life-cycle Stage=Production,StageStatus=Approved" in message
 
 
 def test_a_rule_may_change_versions_of_this_group_only(stack: cdk.Stack) -> None:

@@ -107,6 +107,15 @@ MISTAKES: list[tuple[str, Callable[[Json], object], str]] = [
         "parameter 'Eta': got '2 of that name'",
     ),
     ("parameter type", _parameter(Type="Int"), "parameter 'New': got 'Int'"),
+    ("parameter name", _parameter(Name={}), r"Parameters\[6\]\.Name: got \{\}"),
+    ("parameter choices", _parameter(EnumValues=1), r"Parameters\[6\]\.EnumValues: got 1"),
+    (
+        "form of a spot job's limits",
+        lambda raw: step(raw, "Train")["Arguments"].update(
+            EnableManagedSpotTraining=True, StoppingCondition=1
+        ),
+        r"step 'Train', Arguments\.StoppingCondition: got 1",
+    ),
     (
         "default of another type",
         _parameter(DefaultValue="1"),

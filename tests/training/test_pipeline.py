@@ -213,6 +213,13 @@ def test_metrics(place: Ground) -> None:
         ({"pipeline_name": "Sample_Dev"}, "pipeline_name: got 'Sample_Dev'.*'sample-dev'"),
         ({"pipeline_name": cdk.Aws.STACK_NAME}, "pipeline_name: .*a literal"),
         ({"max_parallel_steps": 0}, "max_parallel_steps: got 0; allowed: 1 or more"),
+        ({"max_parallel_steps": "3"}, "max_parallel_steps: got '3'; allowed: 1 or more"),
+        ({"definition": "census"}, r"definition: got 'census'.*PipelineDefinition.from_folder"),
+        ({"network": None}, "network: got None; allowed: a JobNetwork"),
+        (
+            {"data_bucket": "raw", "encryption_key": "arn:x"},
+            "(?s)2 problems.*encryption_key: got 'arn:x'.*data_bucket: got 'raw'.*from_bucket_name",
+        ),
         ({"registry": None}, r"model_package_group.*Pass registry=ModelRegistry"),
         ({"data_bucket": None}, r"bucket\.data.*Pass data_bucket"),
         ({"bindings": {"x": "1"}}, r"bindings\['x'\]"),
@@ -236,6 +243,17 @@ def test_arguments_and_definition_are_reported_together(place: Ground) -> None:
     with pytest.raises(ValidationError) as refused:
         place.pipeline(raw, max_parallel_steps=0, allow_plain_traffic=["Nothing"])
     assert len(refused.value.problems) == 5
+
+
+def test_defaults_that_do_not_fit_are_said_once(place: Ground) -> None:
+    wrong = {"MinAuc": "high", "Rounds_Max": 1.5, "Approval": "yes", "Eta": 0.5}
+    with pytest.raises(ValidationError) as refused:
+        place.pipeline(parameters=wrong)
+    assert [problem.what for problem in refused.value.problems] == [
+        "parameters['MinAuc']",
+        "parameters['Rounds_Max']",
+        "parameters['Approval']",
+    ]
 
 
 def test_definition_may_name_what_protects_jobs(place: Ground) -> None:

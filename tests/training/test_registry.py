@@ -73,65 +73,98 @@ def test_no_findings(stack: cdk.Stack) -> None:
     assert nag_findings(stack) == []
 
 
-@pytest.mark.parametrize(
-    ("method", "status"), [("on_approved", "Approved"), ("on_rejected", "Rejected")]
-)
-def test_events_of_this_group_only(stack: cdk.Stack, method: str, status: str) -> None:
-    getattr(registry(stack), method)("Rule")
-    (rule,) = resources_of(stack, "AWS::Events::Rule").values()
-    assert rule["Properties"]["EventPattern"] == {
-        "source": ["aws.sagemaker"],
-        "detail-type": ["SageMaker Model Package State Change"],
-        "detail": {
-            "ModelPackageGroupName": ["census-dev"],
-            "ModelApprovalStatus": [status],
+def test_events_of_this_group_only(stack: cdk.Stack) -> None:
+    made = registry(stack)
+    made.on_approved("Approved")
+    made.on_rejected("Rejected")
+    rules = resources_of(stack, "AWS::Events::Rule")
+    for status in ("Approved", "Rejected"):
+        (rule,) = (rule for name, rule in rules.items() if name.startswith(f"Registry{status}"))
+        assert rule["Properties"]["EventPattern"] == {
+            "source": ["aws.sagemaker"],
+            "detail-type": ["SageMaker Model Package State Change"],
+            "detail": {
+                "ModelPackageGroupName": ["census-dev"],
+                "ModelApprovalStatus": [status],
+                # Not those of a version that has the status already and whose metadata changed.
+                "UpdatedModelPackageFields": [{"exists": False}, "ModelApprovalStatus"],
+            },
+        }
+
+
+_GRANTS = {
+    "grant_register": {
+        "sagemaker:AddTags",
+        "sagemaker:CreateModelPackage",
+        "sagemaker:DescribeModelPackage",
+        "sagemaker:DescribeModelPackageGroup",
+    },
+    "grant_approve": {
+        "sagemaker:DescribeModelPackage",
+        "sagemaker:ListModelPackages",
+        "sagemaker:UpdateModelPackage",
+    },
+    "grant_read_versions": {
+        "sagemaker:DescribeModelPackage",
+        "sagemaker:DescribeModelPackageGroup",
+        "sagemaker:ListModelPackages",
+        "ssm:GetParameter",
+        "ssm:GetParameters",
+    },
+    "grant_release": {"ssm:GetParameter", "ssm:PutParameter"},
+}
+
+
+def test_grants(stack: cdk.Stack) -> None:
+    made = registry(stack)
+    roles = {grant: f"Role{number}" for number, grant in enumerate(_GRANTS)}
+    for grant, name in roles.items():
+        role = iam.Role(stack, name, assumed_by=iam.ServicePrincipal("states.amazonaws.com"))
+        getattr(made, grant)(role)
+    policies = resources_of(stack, "AWS::IAM::Policy")
+    for grant, actions in _GRANTS.items():
+        (policy,) = (
+            policy["Properties"]["PolicyDocument"]["Statement"]
+            for name, policy in policies.items()
+            if name.startswith(roles[grant])
+        )
+        assert _actions(policy) == actions
+        assert "Resource::*" not in str(policy)
+
+
+def _actions(statements: list[dict[str, Any]]) -> set[str]:
+    given = [statement["Action"] for statement in statements]
+    return {action for each in given for action in ([each] if isinstance(each, str) else each)}
+
+
+def test_approving_a_version_and_approving_it_for_a_stage_are_two_rights(stack: cdk.Stack) -> None:
+    made = registry(stack)
+    reviewer, lead = (
+        iam.Role(stack, name, assumed_by=iam.ServicePrincipal("states.amazonaws.com"))
+        for name in ("Reviewer", "Lead")
+    )
+    made.grant_approve(reviewer)
+    made.grant_approve_stage(lead, "Production")
+    topic = sns.Topic(stack, "Topic")
+    for refused in (
+        lambda: made.grant_approve_stage(lead, "in production"),
+        lambda: made.ask_for_approval("Ask", topic=topic, stage="-"),
+    ):
+        with pytest.raises(ValidationError, match="1 to 63 letters"):
+            refused()
+    conditions = {
+        name[:4]: statement["Condition"]
+        for name, policy in resources_of(stack, "AWS::IAM::Policy").items()
+        for statement in policy["Properties"]["PolicyDocument"]["Statement"]
+        if "sagemaker:UpdateModelPackage" in statement["Action"]
+    }
+    assert conditions == {
+        "Revi": {"Null": {"sagemaker:ModelLifeCycle:stage": "true"}},
+        "Lead": {
+            "StringEquals": {"sagemaker:ModelLifeCycle:stage": "Production"},
+            "Null": {"sagemaker:ModelApprovalStatus": "true"},
         },
     }
-
-
-@pytest.mark.parametrize(
-    ("grant", "actions"),
-    [
-        (
-            "grant_register",
-            {
-                "sagemaker:AddTags",
-                "sagemaker:CreateModelPackage",
-                "sagemaker:DescribeModelPackage",
-                "sagemaker:DescribeModelPackageGroup",
-            },
-        ),
-        (
-            "grant_approve",
-            {
-                "sagemaker:DescribeModelPackage",
-                "sagemaker:ListModelPackages",
-                "sagemaker:UpdateModelPackage",
-            },
-        ),
-        (
-            "grant_read_versions",
-            {
-                "sagemaker:DescribeModelPackage",
-                "sagemaker:DescribeModelPackageGroup",
-                "sagemaker:ListModelPackages",
-                "ssm:GetParameter",
-                "ssm:GetParameters",
-            },
-        ),
-        ("grant_release", {"ssm:GetParameter", "ssm:PutParameter"}),
-    ],
-)
-def test_grants(stack: cdk.Stack, grant: str, actions: set[str]) -> None:
-    role = iam.Role(stack, "Role", assumed_by=iam.ServicePrincipal("states.amazonaws.com"))
-    getattr(registry(stack), grant)(role)
-    (policy,) = (
-        policy["Properties"]["PolicyDocument"]["Statement"]
-        for name, policy in resources_of(stack, "AWS::IAM::Policy").items()
-        if name.startswith("Role")
-    )
-    assert {action for statement in policy for action in statement["Action"]} == actions
-    assert "Resource::*" not in str(policy)
 
 
 @pytest.mark.parametrize(

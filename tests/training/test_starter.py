@@ -162,7 +162,9 @@ def pipeline() -> TrainingPipeline:
     ("wrong", "said"),
     [
         ({"window": Duration.minutes(5)}, "window: got '300 s'; allowed: 6 minutes"),
-        ({"prefix": ""}, "texts that are not empty"),
+        ({"window": 600}, "window: got 600; allowed: 6 minutes"),
+        ({"prefix": ""}, "prefix and suffixes: .*none of them empty"),
+        ({"suffixes": ".csv"}, r"Write suffixes=\['.csv'\]"),
         ({"parameters": {"MinAuc": START_TIME}}, "for a parameter of type String"),
         ({"parameters": {"MinAuc": "$.detail.x"}}, "a value of type Float"),
         ({"parameters": {"Nothing": "1"}}, "allowed: Approval, Eta, InputData"),

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from aws_cdk import (
+    Duration,
     TimeZone,
     aws_cloudwatch as cloudwatch,
     aws_events as events,
@@ -122,10 +123,23 @@ def test_trigger_must_pass_what_has_no_default(place: Ground) -> None:
         pipeline.add_schedule("Nightly", schedule="rate(1 day)")
 
 
-def test_schedule_that_is_none(place: Ground) -> None:
+def test_schedules_that_the_scheduler_would_refuse(place: Ground) -> None:
     pipeline = place.pipeline()
-    with pytest.raises(ValidationError, match="schedule: got 'daily'"):
-        pipeline.add_schedule("Nightly", schedule="daily")
+    for schedule in (
+        "daily",
+        "cron(0 3 * * *)",
+        "cron(0 3 * * * *)",
+        "cron(0 3 ? * ? *)",
+        "rate(0 days)",
+        "rate(daily)",
+        "at(tomorrow)",
+        None,
+        Duration.days(1),
+    ):
+        with pytest.raises(ValidationError, match=r"schedule: got .*; allowed: cron.minute hour"):
+            pipeline.add_schedule("Nightly", schedule=schedule)  # type: ignore[arg-type]  # the mistake
+    for number, schedule in enumerate(("at(2030-01-31T07:00:00)", "rate(5 minutes)")):
+        pipeline.add_schedule(f"Right-{number}", schedule=schedule)
 
 
 def test_event(place: Ground) -> None:

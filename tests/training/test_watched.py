@@ -120,11 +120,11 @@ def test_more_than_a_week_is_counted_by_a_machine(place: Ground) -> None:
     assert stale["Dimensions"] == [{"Name": "PipelineName", "Value": "sample-dev"}]
     schedules = resources_of(place.stack, "AWS::Scheduler::Schedule").values()
     daily = [
-        each["Properties"]["Target"]
+        each["Properties"]["ScheduleExpression"]
         for each in schedules
         if "Monthly" in json.dumps(each["Properties"]["Target"]["Arn"])
     ]
-    assert len(daily) == 1
+    assert daily == ["rate(1 day)"]
 
 
 def test_the_dashboard_shows_runs_steps_and_costs(place: Ground) -> None:

@@ -22,7 +22,7 @@ import base64
 import binascii
 import ipaddress
 import operator
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final
@@ -50,9 +50,23 @@ def meets(conditions: Mapping[str, Any], lookup: Lookup, *, variables: bool) -> 
     """
     return all(
         _is_met(name, _values(wanted), lookup(key), lookup, variables=variables)
-        for name, keys in conditions.items()
-        for key, wanted in _keys(name, keys).items()
+        for name, keys in blocks(conditions)
+        for key, wanted in keys.items()
     )
+
+
+def blocks(conditions: object) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """The operators of a condition block with their keys.
+
+    Raises:
+        PolicyError: The block has another form.
+    """
+    if not isinstance(conditions, Mapping):
+        raise PolicyError("a statement's Condition is no object")
+    for name, keys in conditions.items():
+        if not isinstance(keys, Mapping):
+            raise PolicyError(f"the condition {name} has no keys")
+        yield name, keys
 
 
 def _is_met(
@@ -85,12 +99,6 @@ def _is_met(
     if quantifier.lower() == "forallvalues" or (negated and not quantifier):
         return all(met(value) for value in given)
     return any(met(value) for value in given)
-
-
-def _keys(name: str, keys: object) -> Mapping[str, Any]:
-    if not isinstance(keys, Mapping):
-        raise PolicyError(f"the condition {name} has no keys")
-    return keys
 
 
 def _values(value: object) -> list[str]:

@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -32,6 +32,9 @@ REGION: Final = "us-east-1"
 _NESTED: Final = ".nested.template.json"
 _CAPITAL: Final = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _UNFIT: Final = re.compile(r"[^A-Za-z0-9]+")
+_SERVICE: Final = re.compile(
+    r"(?:cn\.)?(?:com\.amazonaws|aws\.sagemaker)\.([a-z]{2,3}(?:-[a-z]+)+-\d)\."
+)
 _HASH: Final = re.compile(r"[0-9A-F]{8}$")
 _ARN_SERVICES: Final[Mapping[str, tuple[str, str]]] = {
     "AWS::IAM::ManagedPolicy": ("iam", "policy/"),
@@ -90,7 +93,7 @@ class Item:
 
 @dataclass(frozen=True)
 class Stack:
-    """A template and what the cloud assembly says about it."""
+    """A template and what the cloud assembly says about it; an empty region is not known."""
 
     name: str
     document: Mapping[str, Any]
@@ -241,10 +244,11 @@ def read_estates(*arguments: str, region: str | None = None) -> list[Estate]:
         name = stack_name(source.path)
         name = str(source.path) if name in found else name
         account, paths = _assembly_facts(source.path)
+        document = read_template(source.path)[0]
         found[name] = Stack(
             name,
-            read_template(source.path)[0],
-            region=source.region or REGION,
+            document,
+            region=source.region or _region_of_endpoints(document),
             account=account or ACCOUNT,
             nested=source.path.name.endswith(_NESTED),
             paths=paths,
@@ -277,12 +281,41 @@ def estates(stacks: Mapping[str, Stack]) -> list[Estate]:
             groups.remove(second)
     made = [
         Estate(
-            {name: stacks[name] for name in stacks if name in group},
+            _in_one_region({name: stacks[name] for name in stacks if name in group}),
             {name: resolved[name] for name in stacks if name in group},
         )
         for group in groups
     ]
     return sorted(made, key=lambda estate: estate.name)
+
+
+def _in_one_region(stacks: Mapping[str, Stack]) -> dict[str, Stack]:
+    """The stacks, those that do not say their region in the one that others of them name."""
+    named = {stack.region for stack in stacks.values() if stack.region}
+    region = named.pop() if len(named) == 1 else REGION
+    return {
+        name: stack if stack.region else replace(stack, region=region)
+        for name, stack in stacks.items()
+    }
+
+
+def _region_of_endpoints(document: Mapping[str, Any]) -> str:
+    """The region that the names of endpoint services spell out; empty if none or several do."""
+    names = (
+        section(resource, "Properties").get("ServiceName")
+        for resource in section(document, "Resources").values()
+        if isinstance(resource, dict) and resource.get("Type") == "AWS::EC2::VPCEndpoint"
+    )
+    found = {
+        match[1] for name in names if isinstance(name, str) and (match := _SERVICE.match(name))
+    }
+    return found.pop() if len(found) == 1 else ""
+
+
+def section(value: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """An object in an object; empty where something else stands, or nothing."""
+    found = value.get(name)
+    return found if isinstance(found, Mapping) else {}
 
 
 def _views(stacks: Mapping[str, Stack]) -> dict[str, View]:

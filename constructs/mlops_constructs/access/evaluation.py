@@ -19,12 +19,13 @@ Source: IAM user guide, "Policy evaluation logic".
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Final
 
-from mlops_constructs.access.conditions import PolicyError, meets
+from mlops_constructs.access.conditions import PolicyError, blocks, meets
 from mlops_constructs.access.patterns import Lookup, matches, matches_arn, substitute
 
 Document = Mapping[str, Any]
@@ -166,7 +167,7 @@ def matching(
         if (
             statement.get("Effect") == effect
             and (not principal or _is_principal(statement, request))
-            and _is_action(statement, request.action)
+            and is_action(statement, request.action)
             and _is_resource(statement, request.resource, lookup, variables=variables)
             and meets(statement.get("Condition", {}), lookup, variables=variables)
         ):
@@ -184,7 +185,33 @@ def statements_of(document: Document) -> list[Document]:
     for statement in statements:
         if not isinstance(statement, Mapping) or statement.get("Effect") not in ("Allow", "Deny"):
             raise PolicyError("a statement has neither Effect Allow nor Deny")
+        if "Action" not in statement and "NotAction" not in statement:
+            raise PolicyError("a statement has neither Action nor NotAction")
     return statements
+
+
+def conditions_of(statement: Document) -> Iterator[tuple[str, str, list[Any]]]:
+    """The conditions of a statement: operator, key, values.
+
+    Raises:
+        PolicyError: They have another form.
+    """
+    for operator, keys in blocks(statement.get("Condition", {})):
+        for key, values in keys.items():
+            yield operator, key, listed(values)
+
+
+def policy(value: object) -> dict[str, Any] | None:
+    """A policy that a template holds as an object or as its text; None if it is neither.
+
+    The registry schemas of IAM's types and of VPC endpoints take both.
+    """
+    if isinstance(value, str):
+        try:
+            value = json.loads(value)
+        except (ValueError, RecursionError):
+            return None
+    return value if isinstance(value, dict) else None
 
 
 def listed(value: object) -> list[Any]:
@@ -202,7 +229,8 @@ def _allowed(documents: Sequence[Document], request: Request) -> bool:
     return any(True for document in documents for _ in matching(document, request, "Allow"))
 
 
-def _is_action(statement: Document, action: str) -> bool:
+def is_action(statement: Document, action: str) -> bool:
+    """Whether a statement is about an action."""
     if "NotAction" in statement:
         return not any(
             matches(action, str(pattern), ignore_case=True)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
 from mlops_constructs.access.estate import Estate
-from mlops_constructs.access.evaluation import listed
+from mlops_constructs.access.evaluation import Document, listed
 from mlops_constructs.access.questions import asked
 from mlops_constructs.access.roles import Kind, Role, roles_of
 from mlops_constructs.access.without_resource import WITHOUT_RESOURCE
@@ -22,7 +23,8 @@ class Row:
     Attributes:
         action: As policies write it.
         resource: The ARN as policies write it.
-        cells: What each role may, by the name of the role; only roles that may anything.
+        cells: What each role may, by the name of the role; only roles that may anything. Nobody
+            may where a policy takes out of a wildcard what no other gives.
         kinds: The kinds of the roles whose policies name it.
     """
 
@@ -56,7 +58,7 @@ class Matrix:
         return {
             row.action: (WITHOUT_RESOURCE.get(row.action, ""), sorted(row.cells))
             for row in self.rows
-            if row.resource == "*"
+            if row.resource == "*" and row.cells
         }
 
     def short(self, resource: str) -> str:
@@ -72,22 +74,31 @@ class Matrix:
 def make_matrix(estate: Estate) -> Matrix:
     """Ask about every action and resource that a role's policies name, for every role.
 
+    What policies deny, or leave out (``NotAction``, ``NotResource``), is a row of its own beside
+    the wildcard that would hide it.
+
     Raises:
         PolicyError: A policy is none that IAM would take.
     """
     roles = roles_of(estate, Kind.PERSONA, Kind.JOB)
     wanted: dict[tuple[str, str], set[Kind]] = {}
+    left_out: set[tuple[str, str]] = set()
     for role in roles:
         for statement in role.statements:
-            if statement["Effect"] == "Allow":
-                for action in listed(statement.get("Action")) or ["*"]:
-                    for resource in listed(statement.get("Resource")) or ["*"]:
-                        wanted.setdefault((str(action), str(resource)), set()).add(role.kind)
+            named = set(_named(statement, "Action", "Resource"))
+            excepted = {
+                *_named(statement, "NotAction", "Resource"),
+                *_named(statement, "Action", "NotResource"),
+            }
+            denied = named if statement["Effect"] == "Deny" and not excepted else set()
+            left_out |= denied | excepted
+            for row in named | excepted if statement["Effect"] == "Allow" else denied | excepted:
+                wanted.setdefault(row, set()).add(role.kind)
     rows: list[Row] = []
     for (action, resource), kinds in sorted(wanted.items()):
         cells = {role.name: access(role, action, resource) for role in roles}
         cells = {name: found for name, found in cells.items() if found.allowed}
-        if cells:
+        if cells or (action, resource) in left_out:
             rows.append(Row(action, resource, cells, frozenset(kinds)))
     return Matrix(
         environment=estate.name,
@@ -96,6 +107,18 @@ def make_matrix(estate: Estate) -> Matrix:
         answers=asked(estate, roles),
         prefix=f"{estate.region}:{estate.account}",
     )
+
+
+def _named(statement: Document, action: str, resource: str) -> Iterator[tuple[str, str]]:
+    """The actions and resources that two elements of a statement name.
+
+    Without `Action` or `Resource` a statement is about everything.
+    """
+    if not {action, resource} - {"Action", "Resource"} <= statement.keys():
+        return
+    for one in listed(statement.get(action)) or ["*"]:
+        for other in listed(statement.get(resource)) or ["*"]:
+            yield str(one), str(other)
 
 
 # --- formats ------------------------------------------------------------------------------------
@@ -136,8 +159,9 @@ def as_markdown(matrices: list[Matrix]) -> str:
 
 
 def _markdown(matrix: Matrix) -> str:
-    lines = [f"# Access in {matrix.environment}", ""]
-    lines += _answers(matrix)
+    lines = [f"# Access in {matrix.environment}", *_answers(matrix)]
+    if not matrix.roles:
+        lines += ["", "SageMaker assumes none of the roles in these templates."]
     guards: dict[tuple[str, Guard], set[str]] = {}
     for kind, title in ((Kind.PERSONA, "Personas"), (Kind.JOB, "Jobs")):
         names = [role.name for role in matrix.roles if role.kind is kind]
@@ -176,7 +200,7 @@ def _answers(matrix: Matrix) -> list[str]:
     names = [role.name for role in matrix.roles if role.kind is Kind.PERSONA]
     if not names:
         return []
-    lines = ["## Questions", "", *_head("May a persona …", *names)]
+    lines = ["", "## Questions", "", *_head("May a persona …", *names)]
     for text, found in matrix.answers.items():
         lines.append(f"| {text} | {' | '.join('yes' if found[n] else 'no' for n in names)} |")
     return lines

@@ -7,14 +7,17 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
+from mlops_constructs.access.conditions import PolicyError
 from mlops_constructs.access.estate import Estate, Item
 from mlops_constructs.access.evaluation import (
     Decision,
     Document,
     Policies,
     Request,
+    conditions_of,
     evaluate,
     listed,
+    policy,
     statements_of,
 )
 
@@ -40,7 +43,7 @@ class Role:
         name: What reports call it.
         kind: Persona for people in Studio, job for what SageMaker runs, service for the rest.
         policies: Of the role and its permissions boundary.
-        unknown: Managed policies and boundaries that are not in the templates.
+        unknown: Policies and boundaries that are not in the templates.
     """
 
     item: Item
@@ -64,7 +67,11 @@ class Role:
 
 
 def roles_of(estate: Estate, *kinds: Kind) -> list[Role]:
-    """The roles of these kinds, or all: personas first, each kind sorted by name."""
+    """The roles of these kinds, or all: personas first, each kind sorted by name.
+
+    Raises:
+        PolicyError: A policy of a role is none that IAM would take.
+    """
     found = [_role(estate, item) for item in estate.of_type("AWS::IAM::Role")]
     order = list(Kind)
     return sorted(
@@ -87,32 +94,36 @@ def _named_apart(roles: Sequence[Role]) -> Iterator[Role]:
 def _role(estate: Estate, item: Item) -> Role:
     properties = item.properties
     ref = estate.ref(item)
-    documents: list[Document] = [
-        policy["PolicyDocument"]
-        for policy in listed(properties.get("Policies"))
-        if isinstance(policy, dict) and isinstance(policy.get("PolicyDocument"), dict)
+    given = [
+        (str(inline.get("PolicyName")), policy(inline.get("PolicyDocument")))
+        for inline in listed(properties.get("Policies"))
+        if isinstance(inline, dict)
     ]
-    documents += [
-        attached.properties["PolicyDocument"]
+    given += [
+        (attached.label, policy(attached.properties.get("PolicyDocument")))
         for attached in estate.of_type(*_ATTACHED)
         if ref in [*listed(attached.properties.get("Roles")), attached.properties.get("RoleName")]
-        and isinstance(attached.properties.get("PolicyDocument"), dict)
     ]
+    documents: list[Document] = [found for _, found in given if found is not None]
+    # A document, or a list of policies, that only the deployment makes.
+    unknown = [name for name, found in given if found is None]
+    unknown += [str(p) for p in listed(properties.get("Policies")) if not isinstance(p, dict)]
     managed = {estate.ref(m): m for m in estate.of_type("AWS::IAM::ManagedPolicy")}
-    unknown: list[str] = []
     for arn in listed(properties.get("ManagedPolicyArns")):
         if arn in managed:
-            document = managed[arn].properties.get("PolicyDocument")
-            if isinstance(document, dict) and document not in documents:
+            document = policy(managed[arn].properties.get("PolicyDocument"))
+            if document is not None and document not in documents:
                 documents.append(document)
         else:
             unknown.append(str(arn))
     boundary: Document | None = None
     arn = properties.get("PermissionsBoundary")
     if isinstance(arn, str) and arn in managed:
-        boundary = managed[arn].properties.get("PolicyDocument")
+        boundary = policy(managed[arn].properties.get("PolicyDocument"))
     elif arn:
         unknown.append(str(arn))
+    trust = policy(properties.get("AssumeRolePolicyDocument"))
+    check_policies(item, *documents, boundary, trust)
     return Role(
         item=item,
         arn=estate.arn(item),
@@ -123,9 +134,23 @@ def _role(estate: Estate, item: Item) -> Role:
     )
 
 
+def check_policies(item: Item, *documents: object) -> None:
+    """See that IAM would take the policies of a resource, as far as the evaluator reads them.
+
+    Raises:
+        PolicyError: One has another form; it says which resource's.
+    """
+    try:
+        for document in documents:
+            for statement in statements_of(document) if isinstance(document, dict) else ():
+                list(conditions_of(statement))
+    except PolicyError as error:
+        raise PolicyError(f"{item.stack}: {item.label}: {error}") from None
+
+
 def _kind(estate: Estate, item: Item) -> Kind:
-    trust = item.properties.get("AssumeRolePolicyDocument")
-    statements = statements_of(trust) if isinstance(trust, dict) else []
+    trust = policy(item.properties.get("AssumeRolePolicyDocument"))
+    statements = statements_of(trust) if trust is not None else []
     trusted = [
         statement
         for statement in statements

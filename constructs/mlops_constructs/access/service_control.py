@@ -24,6 +24,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any, Final
 
+_MOST_CHARACTERS: Final = 5120
 _INSTANCE_TYPE: Final = re.compile(r"ml\.[a-z0-9*-]+\.[a-z0-9*]+")
 _JOBS: Final = (
     "sagemaker:CreateHyperParameterTuningJob",
@@ -43,7 +44,8 @@ def service_control_policy(instance_types: Sequence[str] = ()) -> dict[str, Any]
             are given.
 
     Raises:
-        ValueError: Something is no instance type of SageMaker.
+        ValueError: Something is no instance type of SageMaker, or the policy would be longer than
+            Organizations takes.
     """
     wrong = [kind for kind in instance_types if not _INSTANCE_TYPE.fullmatch(kind)]
     if wrong:
@@ -97,7 +99,18 @@ def service_control_policy(instance_types: Sequence[str] = ()) -> dict[str, Any]
                 {"ForAnyValue:StringNotLike": {"sagemaker:InstanceTypes": list(instance_types)}},
             )
         )
-    return {"Version": "2012-10-17", "Statement": statements}
+    policy = {"Version": "2012-10-17", "Statement": statements}
+    size = len(_short(policy))
+    if size > _MOST_CHARACTERS:
+        raise ValueError(
+            f"{len(instance_types)} instance types make a policy of {size:,} characters, "
+            f"Organizations takes {_MOST_CHARACTERS:,}; write families, for example, ml.m5.*"
+        )
+    return policy
+
+
+def _short(policy: dict[str, Any]) -> str:
+    return json.dumps(policy, separators=(",", ":"))
 
 
 def _deny(sid: str, actions: Sequence[str], condition: dict[str, Any]) -> dict[str, Any]:
@@ -133,5 +146,6 @@ def run(arguments: argparse.Namespace) -> int:
     except ValueError as error:
         print(f"mlops-constructs: {error}", file=sys.stderr)
         return 2
-    print(json.dumps(policy, indent=2))
+    text = json.dumps(policy, indent=2)
+    print(text if len(text) <= _MOST_CHARACTERS else _short(policy))
     return 0

@@ -8,11 +8,19 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from mlops_constructs.access.evaluation import Document, Effect, Request, listed, matching
+from mlops_constructs.access.evaluation import (
+    Document,
+    Effect,
+    Request,
+    conditions_of,
+    is_action,
+    listed,
+    matching,
+)
 from mlops_constructs.access.roles import Role
 
 Context = dict[str, Any]
@@ -72,17 +80,16 @@ def variables(*patterns: str) -> Context:
 def context_for(statement: Document) -> Context:
     """A context that meets the conditions of a statement, where one can be told."""
     context: Context = variables(*map(str, _texts(statement)))
-    for operator, keys in statement.get("Condition", {}).items():
+    for operator, key, values in conditions_of(statement):
         base = operator.rpartition(":")[2].lower().removesuffix("ifexists")
-        for key, values in keys.items():
-            first = str(listed(values)[0]) if listed(values) else ""
-            if base == "null":
-                if first.lower() == "true":
-                    context.pop(key, None)
-                else:
-                    context.setdefault(key, "any")
-            elif not base.startswith(_NEGATED):
-                context[key] = _meeting(base, first)
+        first = str(values[0]) if values else ""
+        if base == "null":
+            if first.lower() == "true":
+                context.pop(key, None)
+            else:
+                context.setdefault(key, "any")
+        elif not base.startswith(_NEGATED):
+            context[key] = _meeting(base, first)
     return context
 
 
@@ -166,6 +173,8 @@ def _limits(role: Role, request: Request) -> list[Document]:
 def _regardless(document: Document, request: Request, effect: str) -> Iterator[Document]:
     """The statements about a request, whatever their conditions."""
     for statement in listed(document.get("Statement")):
+        if not is_action(statement, request.action):
+            continue
         bare = {key: value for key, value in statement.items() if key != "Condition"}
         version = document.get("Version", "2012-10-17")
         context = variables(*map(str, _texts(statement)))
@@ -175,6 +184,8 @@ def _regardless(document: Document, request: Request, effect: str) -> Iterator[D
 
 
 def _is_about(statement: Document, request: Request, resource: str) -> bool:
+    if not is_action(statement, request.action):
+        return False
     bare = {key: value for key, value in statement.items() if key != "Condition"}
     context = variables(resource, *map(str, _texts(statement)))
     asked = Request(request.principal, request.action, request.resource, context)
@@ -189,27 +200,28 @@ def _holds(role: Role, request: Request, context: Context, key: str, statement: 
         context | {key: OTHER},
         context | {key: "false" if context.get(key) == "true" else "true"},
     ]
-    for keys in statement.get("Condition", {}).values():
-        tries += [context | {key: sample(str(value))} for value in listed(keys.get(key))]
+    tries += [
+        context | {key: sample(str(value))}
+        for _, name, values in conditions_of(statement)
+        for value in values
+        if name == key
+    ]
     return any(not role.decide(request.action, request.resource, c).allowed for c in tries)
 
 
 def _guards(statement: Document) -> Iterator[Guard]:
-    conditions: Mapping[str, Mapping[str, Any]] = statement.get("Condition", {})
     denied = "unless " if statement["Effect"] == "Deny" else ""
     by_key: dict[str, list[str]] = {}
-    for operator, keys in conditions.items():
+    for operator, key, values in conditions_of(statement):
         base = operator.rpartition(":")[2]
-        for key, values in keys.items():
-            texts = [str(value) for value in listed(values)]
-            if base == "Null":
-                if texts == ["true"]:
-                    by_key.setdefault(key, []).append("absent")
-                else:
-                    by_key.setdefault(key, [])
-                continue
-            negated = base.lower().startswith(_NEGATED)
-            by_key.setdefault(key, []).append(("not " if negated else "") + ", ".join(texts))
+        texts = [str(value) for value in values]
+        wanted = by_key.setdefault(key, [])
+        if base == "Null":
+            if texts == ["true"]:
+                wanted.append("absent")
+            continue
+        negated = base.lower().startswith(_NEGATED)
+        wanted.append(("not " if negated else "") + ", ".join(texts))
     for key, wanted in by_key.items():
         yield Guard(key, denied + ("; ".join(wanted) or "given"))
 
@@ -217,31 +229,30 @@ def _guards(statement: Document) -> Iterator[Guard]:
 def _avoiding(statement: Document) -> Context:
     """A context that a deny with conditions is not about, where one can be told."""
     context: Context = {}
-    for operator, keys in statement.get("Condition", {}).items():
+    for operator, key, values in conditions_of(statement):
         base = operator.rpartition(":")[2].lower().removesuffix("ifexists")
-        for key, values in keys.items():
-            first = str(listed(values)[0]) if listed(values) else ""
-            if base == "null":
-                if first.lower() == "true":
-                    context.setdefault(key, "any")
-            elif base == "bool":
-                context[key] = "false" if first.lower() == "true" else "true"
-            elif base.startswith(_NEGATED):
-                context[key] = _meeting(base.replace("not", "", 1), first)
+        first = str(values[0]) if values else ""
+        if base == "null":
+            if first.lower() == "true":
+                context.setdefault(key, "any")
+        elif base == "bool":
+            context[key] = "false" if first.lower() == "true" else "true"
+        elif base.startswith(_NEGATED):
+            context[key] = _meeting(base.replace("not", "", 1), first)
     return context
 
 
 def _meeting(operator: str, value: str) -> str:
     """A value that an operator takes for a value of the policy."""
-    if operator.startswith("numericlessthan") and not operator.endswith("equals"):
-        return str(float(value) - 1)
-    if operator.startswith("numericgreaterthan") and not operator.endswith("equals"):
-        return str(float(value) + 1)
-    if operator == "ipaddress":
-        try:
+    try:
+        if operator == "numericlessthan":
+            return str(float(value) - 1)
+        if operator == "numericgreaterthan":
+            return str(float(value) + 1)
+        if operator == "ipaddress":
             return str(ipaddress.ip_network(value, strict=False).network_address)
-        except ValueError:
-            return value
+    except ValueError:
+        return value
     return sample(value)
 
 
@@ -249,9 +260,8 @@ def _texts(statement: Document) -> Sequence[Any]:
     found: list[Any] = []
     for element in ("Resource", "NotResource"):
         found += listed(statement.get(element))
-    for keys in statement.get("Condition", {}).values():
-        for values in keys.values():
-            found += listed(values)
+    for _, _, values in conditions_of(statement):
+        found += values
     return found
 
 

@@ -65,6 +65,30 @@ class Problems:
         if not ok:
             self.add(what, got=got, allowed=allowed, instead=instead)
 
+    def check_construct(self, what: str, value: object, *, instead: str) -> None:
+        """Note a name or an ARN where a construct is wanted: Python finds out much later."""
+        self.check(
+            not isinstance(value, str), what, got=value, allowed="a construct", instead=instead
+        )
+
+    def check_each(self, what: str, values: object, kind: type, *, example: str) -> bool:
+        """Note what is no sequence of one of our types: names where `UserProfile` is wanted.
+
+        Returns:
+            Whether it is one, so that attributes of the values can be read.
+        """
+        given = values if isinstance(values, list | tuple) else None
+        wrong = values if given is None else [v for v in given if not isinstance(v, kind)]
+        fits = given is not None and not wrong
+        self.check(
+            fits,
+            what,
+            got=wrong,
+            allowed=f"a list or tuple of {kind.__name__}",
+            instead=f"Write {what}=[{example}].",
+        )
+        return fits
+
     def raise_if_any(self) -> None:
         """Report what was found.
 

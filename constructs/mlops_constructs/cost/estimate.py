@@ -9,6 +9,7 @@ from typing import Any, Final
 from mlops_constructs.cost.drivers import always_on
 from mlops_constructs.cost.jobs import Job, pipelines_of, scheduled
 from mlops_constructs.cost.prices import PriceTable
+from mlops_constructs.rules.engine.report import counted
 
 Templates = Mapping[str, Mapping[str, Any]]
 
@@ -139,7 +140,8 @@ def _job_line(stack: str, logical_id: str, job: Job, prices: PriceTable, only_if
         if price is None or job.runs is None or job.count is None
         else job.runs * job.count * job.hours * price.hourly
     )
-    size = f"{job.count} x {job.instance}, at most {job.hours:g} h a run"
+    count = "?" if job.count is None else job.count
+    size = f"{count} x {job.instance or 'unknown type'}, at most {job.hours:g} h a run"
     note = "; ".join(filter(None, (size, only_if)))
     return Line(
         stack,
@@ -169,5 +171,5 @@ def _merged(lines: Iterable[Line]) -> Iterator[Line]:
             resources=tuple(resource for line in group for resource in line.resources),
             quantity=None if first.quantity is None else sum(line.quantity or 0 for line in group),
             monthly=None if first.monthly is None else sum(line.monthly or 0 for line in group),
-            note=f"{len(group)} endpoints" if first.key == _MANY else first.note,
+            note=counted(len(group), "endpoint") if first.key == _MANY else first.note,
         )

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from mlops_constructs.cost.drivers import Document, parameters_of
 from mlops_constructs.cost.schedules import runs_per_month
-from mlops_constructs.cost.values import document, known, number, text
+from mlops_constructs.cost.values import document, known, member, number, resources_of, text
 
 # botocore, StoppingCondition and ProcessingStoppingCondition: the default is a day.
 _DAY_SECONDS: Final = 86_400
@@ -62,7 +62,8 @@ def scheduled(
         case "AWS::Scheduler::Schedule":
             targets = [properties.get("Target")]
         case "AWS::Events::Rule":
-            targets = properties.get("Targets") or []
+            given = properties.get("Targets")
+            targets = given if isinstance(given, list) else []
         case "AWS::SageMaker::MonitoringSchedule":
             yield from _native(template, properties)
             return
@@ -79,13 +80,12 @@ def scheduled(
 
 def pipelines_of(template: Document) -> dict[str, dict[str, Any]]:
     """The definitions of the pipelines of a template, by name."""
-    found = {}
-    for resource in template["Resources"].values():
-        if resource.get("Type") == "AWS::SageMaker::Pipeline":
-            properties = resource.get("Properties", {})
-            body = properties.get("PipelineDefinition", {}).get("PipelineDefinitionBody")
-            found[text(properties.get("PipelineName"))] = document(body)
-    return found
+    return {
+        text(properties.get("PipelineName")): document(
+            member(properties, "PipelineDefinition", "PipelineDefinitionBody")
+        )
+        for _, properties in resources_of(template, "AWS::SageMaker::Pipeline")
+    }
 
 
 def _pipeline_name(template: Document, target: Any) -> str:
@@ -93,30 +93,31 @@ def _pipeline_name(template: Document, target: Any) -> str:
     found = _PIPELINE.search(text(target.get("Arn"))) if isinstance(target, dict) else None
     if found is None:
         return ""
-    referred = template["Resources"].get(found["id"], {}).get("Properties", {})
-    return found["name"] or text(referred.get("PipelineName"))
+    referred = member(template["Resources"], found["id"] or "", "Properties", "PipelineName")
+    return found["name"] or text(referred)
 
 
 def _jobs_of(definition: dict[str, Any], name: str, runs: float | None) -> Iterator[Job]:
+    given = definition.get("Parameters")
     defaults = {
-        parameter.get("Name"): parameter.get("DefaultValue")
-        for parameter in definition.get("Parameters", ())
+        str(parameter.get("Name")): parameter.get("DefaultValue")
+        for parameter in (given if isinstance(given, list) else ())
         if isinstance(parameter, dict)
     }
     for step in _steps(definition.get("Steps")):
         arguments = step.get("Arguments")
         if not isinstance(arguments, dict):
             continue
-        cluster = arguments.get("ProcessingResources", {}).get("ClusterConfig") or arguments.get(
+        cluster = member(arguments, "ProcessingResources", "ClusterConfig") or arguments.get(
             "ResourceConfig"
         )
         if isinstance(cluster, dict):
             seconds = _given(
-                arguments.get("StoppingCondition", {}).get("MaxRuntimeInSeconds"), defaults
+                member(arguments, "StoppingCondition", "MaxRuntimeInSeconds"), defaults
             )
             yield Job(
                 f"step {step.get('Name')} of {name}",
-                _given(cluster.get("InstanceType"), defaults),
+                _instance(_given(cluster.get("InstanceType"), defaults)),
                 number(_given(cluster.get("InstanceCount", 1), defaults), {}),
                 runs,
                 (number(seconds, {}) or _DAY_SECONDS) / 3600,
@@ -158,19 +159,24 @@ def _native(template: Document, properties: dict[str, Any]) -> Iterator[Job]:
     if not isinstance(job, dict):
         match config.get("MonitoringJobDefinitionName"):
             case {"Fn::GetAtt": [name, _]} | {"Ref": name}:
-                found = template["Resources"].get(name, {})
-                if found.get("Type", "").rpartition("::")[2] in _DEFINITIONS:
-                    job = found.get("Properties")
+                found = template["Resources"].get(str(name))
+                if str(member(found, "Type")).rpartition("::")[2] in _DEFINITIONS:
+                    job = member(found, "Properties")
     if not isinstance(job, dict):
         return
-    resources = job.get("JobResources") or job.get("MonitoringResources") or {}
-    cluster = resources.get("ClusterConfig", {})
-    seconds = job.get("StoppingCondition", {}).get("MaxRuntimeInSeconds")
+    cluster = member(job, "JobResources", "ClusterConfig") or member(
+        job, "MonitoringResources", "ClusterConfig"
+    )
+    seconds = member(job, "StoppingCondition", "MaxRuntimeInSeconds")
     parameters = parameters_of(template)
     yield Job(
         "job of a native monitor",
-        known(cluster.get("InstanceType"), parameters),
-        number(cluster.get("InstanceCount"), parameters),
+        _instance(known(member(cluster, "InstanceType"), parameters)),
+        number(member(cluster, "InstanceCount"), parameters),
         runs,
         (number(seconds, parameters) or _DAY_SECONDS) / 3600,
     )
+
+
+def _instance(found: Any) -> str | None:
+    return found if isinstance(found, str) else None

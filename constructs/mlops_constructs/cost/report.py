@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from mlops_constructs.cost.estimate import Estimate, Line
 from mlops_constructs.impact.report import clean
+from mlops_constructs.rules.engine.report import counted
 
 _UNKNOWN: Final = "no price"
 
@@ -120,7 +121,11 @@ def _change(after: Estimate, before: Estimate | None, stack: str | None) -> str:
 def _foot(after: Estimate, before: Estimate | None) -> str:
     parts = [f"All stacks: {_sums(after, None)}{_change(after, before, None)}."]
     if after.unpriced:
-        parts.append(f"{len(after.unpriced)} lines have no price here and are in no sum.")
+        many = len(after.unpriced) > 1
+        parts.append(
+            f"{counted(len(after.unpriced), 'line')} {'have' if many else 'has'} no price here and "
+            f"{'are' if many else 'is'} in no sum."
+        )
     parts += [f"Prices: {after.prices.title}.", after.prices.note]
     return clean(" ".join(filter(None, parts)))
 

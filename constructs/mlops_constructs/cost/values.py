@@ -3,13 +3,37 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 
+def resources_of(document: Mapping[str, Any], kind: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The ids and properties of the resources of a type, of a template of whatever shape."""
+    for logical_id, resource in document["Resources"].items():
+        if member(resource, "Type") == kind:
+            properties = resource.get("Properties")
+            yield logical_id, properties if isinstance(properties, dict) else {}
+
+
+def member(value: Any, *names: str) -> Any:
+    """What stands in an object under a name, under that the next; None if it is not there."""
+    for name in names:
+        if not isinstance(value, dict):
+            return None
+        value = value.get(name)
+    return value
+
+
 def known(value: Any, parameters: Mapping[str, Any]) -> Any:
-    """The value, with references to parameters replaced by their defaults; None if unknown."""
+    """The value, with references to parameters replaced by their defaults; None if unknown.
+
+    Of a value that is there under a condition only, the one that is there.
+    """
     match value:
+        case {"Fn::If": [_, one, {"Ref": "AWS::NoValue"}]}:
+            return known(one, parameters)
+        case {"Fn::If": [_, {"Ref": "AWS::NoValue"}, other]}:
+            return known(other, parameters)
         case {"Ref": str(name)}:
             parameter = parameters.get(name)
             default = parameter.get("Default") if isinstance(parameter, dict) else None
@@ -31,7 +55,7 @@ def number(value: Any, parameters: Mapping[str, Any], default: int | None = None
         return None
     try:
         return int(found)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
 
 

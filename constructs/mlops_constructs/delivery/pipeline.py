@@ -140,7 +140,10 @@ class DeliveryPipeline(Construct):
         problems = Problems(self)
         check_pipeline_name(problems, pipeline_name)
         check_source(problems, source)
-        check_stages(problems, stages)
+        if problems.check_each(
+            "stages", stages, DeliveryStage, example="DeliveryStage(name='dev', synth=[…])"
+        ):
+            check_stages(problems, stages)
         problems.raise_if_any()
         self._name = pipeline_name
         self._stages = tuple(stages)

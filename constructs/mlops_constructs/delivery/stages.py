@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from mlops_constructs.common.accounts import is_account
 from mlops_constructs.common.errors import Problems
 from mlops_constructs.common.pseudo import ACCOUNT_ID, PARTITION, REGION
 from mlops_constructs.common.tokens import is_literal
@@ -18,8 +19,9 @@ _CONNECTION = re.compile(
     r"arn:aws[a-z-]*:(codeconnections|codestar-connections):[a-z0-9-]+:\d{12}:connection/[\w-]+"
 )
 _REPOSITORY = re.compile(r"[\w.-]+(/[\w.-]+)+")
-_ACCOUNT = re.compile(r"\d{12}")
 _REGION = re.compile(r"[a-z]{2,3}(-[a-z]+)+-\d")
+# botocore, codepipeline, ActionConfigurationValue: 1,000, of which the names take their share.
+_NOTE = 900
 _RESERVED = frozenset({"source", "build"})
 
 
@@ -46,10 +48,11 @@ class StageApproval:
     """Somebody must agree before the stage, having seen what it would change.
 
     An action before it compares the stage's templates with what is deployed; its log is one click
-    away from the question. An answer is waited for seven days (the service's limit).
+    away from the question. An answer is waited for seven days, unless the account's default is
+    another (CodePipeline user guide, "Quotas").
 
     Attributes:
-        note: What the approver should know or look at.
+        note: What the approver should know or look at, up to 900 characters.
     """
 
     note: str = "Read the comparison with what is deployed before you approve."
@@ -182,6 +185,14 @@ def check_stages(problems: Problems, stages: Sequence[DeliveryStage]) -> None:
             allowed="a sequence of at least one command",
             instead="Write synth=('npx cdk synth --quiet --output \"$ASSEMBLY\"',).",
         )
+        note = "" if stage.approval is None else stage.approval.note
+        problems.check(
+            len(note) <= _NOTE,
+            f"{what}.approval.note",
+            got=f"{len(note)} characters",
+            allowed=f"at most {_NOTE}",
+            instead="Write a sentence and the address of what there is to read.",
+        )
         problems.check(
             not isinstance(stage.verify, str),
             f"{what}.verify",
@@ -189,14 +200,18 @@ def check_stages(problems: Problems, stages: Sequence[DeliveryStage]) -> None:
             allowed="a sequence of commands",
             instead="Put the command into a tuple: verify=('make smoke',).",
         )
-        for field, value, pattern, allowed in (
-            ("account", stage.account, _ACCOUNT, "12 digits, or None for the pipeline's account"),
-            ("region", stage.region, _REGION, "such as 'eu-west-1', or None for the pipeline's"),
+        for field, value, fits, allowed in (
+            ("account", stage.account, is_account, "12 digits, or None for the pipeline's account"),
+            ("region", stage.region, _is_region, "such as 'eu-west-1', or None for the pipeline's"),
         ):
             problems.check(
-                value is None or not is_literal(value) or pattern.fullmatch(value) is not None,
+                not is_literal(value) or fits(value),
                 f"{what}.{field}",
                 got=value,
                 allowed=allowed,
                 instead=f"Write the {field} that the stage deploys to.",
             )
+
+
+def _is_region(value: str) -> bool:
+    return _REGION.fullmatch(value) is not None

@@ -7,11 +7,10 @@ there. A principal that named the role itself would be refused while that role d
 
 from __future__ import annotations
 
-import re
-
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
+from mlops_constructs.common.accounts import is_account
 from mlops_constructs.common.errors import Problems
 from mlops_constructs.common.findings import acknowledge, in_packs
 from mlops_constructs.common.pseudo import PARTITION
@@ -21,8 +20,6 @@ from mlops_constructs.delivery.stages import (
     verification_role_name,
     verifier_role_name,
 )
-
-_ACCOUNT = re.compile(r"\d{12}")
 
 
 class VerificationRole(Construct):
@@ -57,7 +54,7 @@ class VerificationRole(Construct):
         super().__init__(scope, construct_id)
         problems = Problems(self)
         problems.check(
-            _ACCOUNT.fullmatch(pipeline_account) is not None,
+            is_account(pipeline_account),
             "pipeline_account",
             got=pipeline_account,
             allowed="12 digits",

@@ -7,8 +7,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Final, Literal
 
-from mlops_constructs.access.estate import Estate, Item
-from mlops_constructs.access.evaluation import Request, listed
+from mlops_constructs.access.estate import ACCOUNT, Estate, Item, section
+from mlops_constructs.access.evaluation import (
+    Request,
+    conditions_of,
+    listed,
+    policy,
+    statements_of,
+)
 from mlops_constructs.access.patterns import matches
 from mlops_constructs.access.roles import Kind, Role, roles_of
 from mlops_constructs.reach import services
@@ -33,7 +39,7 @@ class Need:
         caller: Who calls: a role, a domain, a feature group.
         arn: As whom the endpoint's policy sees it.
         action: The IAM action of the call.
-        resource: On what.
+        resources: On what.
         endpoint: The endpoint service; None where AWS has none.
         place: Where the call comes from.
     """
@@ -41,7 +47,7 @@ class Need:
     caller: str
     arn: str
     action: str
-    resource: str
+    resources: tuple[str, ...]
     endpoint: Endpoint | None
     place: Place
 
@@ -86,12 +92,14 @@ class Proof:
         routes: One for each caller and API.
         outside: Roles whose calls do not come from a VPC.
         unused: Endpoints that nobody needs.
+        unfollowed: What roles inside a VPC may call beyond that, as nobody can tell what it is.
     """
 
     environment: str
     routes: list[Route]
     outside: list[str]
     unused: list[str]
+    unfollowed: list[str]
 
     @property
     def errors(self) -> list[Route]:
@@ -112,7 +120,12 @@ def prove(estate: Estate, *, fips: bool = False) -> Proof:
     needs = [need for role in roles for place in places[role.arn] for need in _of(role, place)]
     needs += _of_features(estate)
     routes = [_route(estate, network, need) for need in needs]
-    used = {route.via for route in routes}
+    wanted = {
+        item.label
+        for need in set(needs)
+        if need.endpoint is not None
+        for item in network.candidates(need.endpoint, need.place)
+    }
     return Proof(
         environment=estate.name,
         routes=routes,
@@ -120,7 +133,13 @@ def prove(estate: Estate, *, fips: bool = False) -> Proof:
         unused=[
             f"{item.label} ({item.properties.get('ServiceName')})"
             for item in network.endpoints
-            if item.label not in used and not _is_twin(item, network)
+            if item.label not in wanted and not _is_twin(item, network)
+        ],
+        unfollowed=[
+            f"{role.name}: {what}"
+            for role in roles
+            if places[role.arn]
+            for what in _open_ends(role)
         ],
     )
 
@@ -137,22 +156,35 @@ def _is_twin(item: Item, network: Network) -> bool:
 
 def _of(role: Role, place: Place) -> Iterator[Need]:
     """What the role's policies allow, and what every SDK needs."""
-    implied = [("sts:GetCallerIdentity", "*")] if role.kind is Kind.JOB else []
-    seen: set[str] = set()
+    calls: dict[str, dict[str, None]] = {}
+    if role.kind is Kind.JOB:
+        calls["sts:GetCallerIdentity"] = {"*": None}
     for statement in role.statements:
-        resources = listed(statement.get("Resource")) or ["*"]
-        for action in map(str, listed(statement.get("Action"))):
-            if statement["Effect"] == "Allow" and action not in seen:
-                seen.add(action)
-                implied.append((action, str(resources[0])))
-    for action, resource in sorted(implied):
+        if statement["Effect"] == "Allow":
+            resources = dict.fromkeys(map(str, listed(statement.get("Resource")) or ["*"]))
+            for action in map(str, listed(statement.get("Action"))):
+                calls.setdefault(action, {}).update(resources)
+    for action, found in sorted(calls.items()):
         endpoints = endpoints_of(action)
         for endpoint in (None,) if endpoints is None else endpoints:
-            yield Need(role.name, role.arn, action, resource, endpoint, place)
+            yield Need(role.name, role.arn, action, tuple(found), endpoint, place)
         if action.lower() in _PULLS:
             # By a URL that ECR's own account has signed.
             layers = "arn:{partition}:s3:::prod-{region}-starport-layer-bucket/layer"
-            yield Need(role.name, _ECR, "s3:GetObject", layers, services.S3, place)
+            yield Need(role.name, _ECR, "s3:GetObject", (layers,), services.S3, place)
+
+
+def _open_ends(role: Role) -> Iterator[str]:
+    """What a role may call besides the actions that its policies name."""
+    for name in role.unknown:
+        yield f"{name} is in none of these templates"
+    for statement in role.statements:
+        if statement["Effect"] == "Allow":
+            if "NotAction" in statement:
+                excepted = ", ".join(map(str, listed(statement["NotAction"])))
+                yield f"everything but {excepted}"
+            elif any(action in ("*", "*:*") for action in listed(statement.get("Action"))):
+                yield "everything"
 
 
 def _of_features(estate: Estate) -> list[Need]:
@@ -172,9 +204,10 @@ def _of_features(estate: Estate) -> list[Need]:
         needs += _wanted(estate, f"domain {domain.label}", wanted, place)
     for group in estate.of_type("AWS::SageMaker::FeatureGroup"):
         wanted = []
-        if str(group.properties.get("OnlineStoreConfig", {}).get("EnableOnlineStore")) == "true":
+        online = section(group.properties, "OnlineStoreConfig")
+        if str(online.get("EnableOnlineStore")).lower() == "true":
             wanted.append(services.FEATURE_STORE_RUNTIME)
-        offline = group.properties.get("OfflineStoreConfig")
+        offline = section(group.properties, "OfflineStoreConfig")
         if offline and str(offline.get("DisableGlueTableCreation", "false")).lower() != "true":
             wanted += [services.ATHENA, services.GLUE, services.LAKE_FORMATION]
         for domain in domains:
@@ -195,7 +228,7 @@ def _wanted(
     account = f"arn:{estate.partition}:iam::{estate.account}:root"
     if place is not None:
         for endpoint in endpoints:
-            yield Need(caller, account, endpoint.call, "*", endpoint, place)
+            yield Need(caller, account, endpoint.call, ("*",), endpoint, place)
 
 
 # --- from where ---------------------------------------------------------------------------------
@@ -225,7 +258,7 @@ def _places(estate: Estate, role: Role, roles: list[Role]) -> list[Place]:
 def _has_apps(estate: Estate, role: Role) -> bool:
     """Whether the role calls from apps; others only open Studio's pages in a browser."""
     shared = [
-        domain.properties.get("DefaultUserSettings", {}).get("ExecutionRole")
+        section(domain.properties, "DefaultUserSettings").get("ExecutionRole")
         for domain in estate.of_type("AWS::SageMaker::Domain")
     ]
     return role.arn in shared or any(
@@ -239,7 +272,7 @@ def _domain_place(domain: Item) -> Place | None:
     properties = domain.properties
     if properties.get("AppNetworkAccessType") != "VpcOnly":
         return None
-    settings = properties.get("DefaultUserSettings", {})
+    settings = section(properties, "DefaultUserSettings")
     return Place(
         "apps of Studio",
         tuple(map(str, listed(properties.get("SubnetIds")))),
@@ -269,23 +302,18 @@ def _guarded_places(role: Role, roles: list[Role]) -> Iterator[Place | None]:
             continue
         for statement in persona.statements:
             keys = {
-                key: values
-                for operator, members in statement.get("Condition", {}).items()
+                key: tuple(map(str, values))
+                for operator, key, values in conditions_of(statement)
                 if operator.endswith("StringEquals")
-                for key, values in members.items()
             }
             if _VPC_SUBNETS in keys:
-                yield Place(
-                    f"jobs of {persona.name}",
-                    tuple(listed(keys[_VPC_SUBNETS])),
-                    tuple(listed(keys.get(_VPC_GROUPS))),
-                )
+                subnets, groups = keys[_VPC_SUBNETS], keys.get(_VPC_GROUPS, ())
+                yield Place(f"jobs of {persona.name}", subnets, groups)
 
 
 def _place_in(job: Mapping[str, Any], what: str) -> Place | None:
-    network = job.get("NetworkConfig")
-    config = job.get("VpcConfig") or (network or {}).get("VpcConfig")
-    if not isinstance(config, dict):
+    config = section(job, "VpcConfig") or section(section(job, "NetworkConfig"), "VpcConfig")
+    if not config:
         return None
     subnets, groups = (
         tuple(map(str, listed(config.get(k)))) for k in ("Subnets", "SecurityGroupIds")
@@ -294,7 +322,7 @@ def _place_in(job: Mapping[str, Any], what: str) -> Place | None:
 
 
 def _definition(pipeline: Item) -> Any:
-    body = pipeline.properties.get("PipelineDefinition", {}).get("PipelineDefinitionBody", "")
+    body = section(pipeline.properties, "PipelineDefinition").get("PipelineDefinitionBody", "")
     try:
         return json.loads(body)
     except (TypeError, ValueError):
@@ -338,8 +366,13 @@ def _route(estate: Estate, network: Network, need: Need) -> Route:
     why: list[str] = []
     for item in network.candidates(need.endpoint, need.place):
         obstacles = list(network.obstacles(item, need.place))
-        if not obstacles and not network.lets_through(item, _request(estate, need, item)):
-            obstacles = ["its policy does not let the call through"]
+        if not obstacles:
+            obstacles = [
+                "its policy does not let the call through"
+                + ("" if resource == "*" else f", on {resource}")
+                for resource in need.resources
+                if not network.lets_through(item, _request(estate, need, resource, item))
+            ][:1]
         if not obstacles:
             return found(item.label, "ok")
         why.append(f"{item.label}: {'; '.join(obstacles)}")
@@ -369,30 +402,39 @@ def _advice(endpoint: Endpoint, name: str) -> str:
     return f"add the endpoint {name}, or NetworkFeature.{endpoint.feature} to the network"
 
 
-def _request(estate: Estate, need: Need, endpoint: Item) -> Request:
+def _request(estate: Estate, need: Need, resource: str, endpoint: Item) -> Request:
     """The call as the endpoint's policy sees it.
 
-    No template says which organization an account is in: the one that the policy names.
+    No template says which organization an account is in: the one that the policy names. So is the
+    account, where the templates leave it open.
     """
     foreign = need.arn == _ECR
-    context = {"aws:ResourceAccount": "999999999999" if foreign else estate.account}
-    for organization in [] if foreign else _organizations(endpoint):
+    if foreign:
+        resource = resource.format(partition=estate.partition, region=estate.region)
+        return Request(need.arn, need.action, resource, {"aws:ResourceAccount": "999999999999"})
+    own = estate.account
+    if own == ACCOUNT:
+        own = next(_named(endpoint, "aws:PrincipalAccount"), own)
+    account = _account(resource)
+    context = {
+        "aws:PrincipalAccount": own,
+        "aws:ResourceAccount": own if account in ("", estate.account) else account,
+    }
+    for organization in _named(endpoint, "aws:PrincipalOrgID"):
         context |= {"aws:PrincipalOrgID": organization, "aws:ResourceOrgID": organization}
-    return Request(
-        need.arn,
-        need.action,
-        need.resource.format(partition=estate.partition, region=estate.region)
-        if foreign
-        else need.resource,
-        context,
-    )
+    return Request(need.arn, need.action, resource, context)
 
 
-def _organizations(endpoint: Item) -> list[str]:
-    policy = endpoint.properties.get("PolicyDocument")
-    return [
-        str(value)
-        for statement in listed(policy.get("Statement") if isinstance(policy, dict) else None)
-        for keys in statement.get("Condition", {}).values()
-        for value in listed(keys.get("aws:PrincipalOrgID"))
-    ]
+def _account(arn: str) -> str:
+    """The account in an ARN; buckets have none in theirs."""
+    parts = arn.split(":", 5)
+    return parts[4] if len(parts) == 6 and parts[4].isdecimal() else ""
+
+
+def _named(endpoint: Item, key: str) -> Iterator[str]:
+    """The values that an endpoint's policy wants for a condition key."""
+    document = policy(endpoint.properties.get("PolicyDocument"))
+    for statement in statements_of(document) if document is not None else ():
+        for _, name, values in conditions_of(statement):
+            if name == key:
+                yield from map(str, values)

@@ -11,6 +11,7 @@ from mlops_constructs.access.inputs import declare_inputs
 from mlops_constructs.reach.analysis import prove
 from mlops_constructs.reach.report import FORMATS
 from mlops_constructs.rules.engine.errors import TemplateError
+from mlops_constructs.rules.engine.report import counted
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -41,5 +42,8 @@ def run(arguments: argparse.Namespace) -> int:
     routes = sum(len(proof.routes) for proof in proofs)
     errors = sum(len(proof.errors) for proof in proofs)
     unknown = sum(r.severity == "unknown" for proof in proofs for r in proof.routes)
-    print(f"{routes} calls followed: {errors} without a route, {unknown} unknown", file=sys.stderr)
+    print(
+        f"{counted(routes, 'call')} followed: {errors} without a route, {unknown} unknown",
+        file=sys.stderr,
+    )
     return 1 if errors else 0

@@ -18,7 +18,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from mlops_constructs.access.estate import Estate, Item
-from mlops_constructs.access.evaluation import Request, listed, matching
+from mlops_constructs.access.evaluation import Request, listed, matching, policy
+from mlops_constructs.access.roles import check_policies
 from mlops_constructs.reach.services import Endpoint
 
 HTTPS: Final = 443
@@ -53,6 +54,8 @@ class Network:
         self._estate = estate
         self._fips = fips
         self.endpoints = list(estate.of_type("AWS::EC2::VPCEndpoint"))
+        for item in self.endpoints:
+            check_policies(item, policy(item.properties.get("PolicyDocument")))
         self._vpc_of = {
             estate.ref(item): str(item.properties.get("VpcId"))
             for item in estate.of_type("AWS::EC2::Subnet")
@@ -160,8 +163,8 @@ class Network:
 
     def lets_through(self, item: Item, request: Request) -> bool:
         """Whether the policy of the endpoint allows a request; without one it allows all."""
-        document = item.properties.get("PolicyDocument")
-        if not isinstance(document, dict):
+        document = policy(item.properties.get("PolicyDocument"))
+        if document is None:
             return True
         if any(True for _ in matching(document, request, "Deny", principal=True)):
             return False
@@ -228,6 +231,8 @@ def _rules(estate: Estate, direction: str) -> Iterator[tuple[str, Mapping[str, A
     """The rules of all groups, with the group that each belongs to."""
     for group in estate.of_type("AWS::EC2::SecurityGroup"):
         for rule in listed(group.properties.get(f"SecurityGroup{direction}")):
+            if not isinstance(rule, dict):
+                continue
             yield f"{estate.ref(group)}.GroupId", rule
     for item in estate.of_type(f"AWS::EC2::SecurityGroup{direction}"):
         yield str(item.properties.get("GroupId")), item.properties
@@ -241,7 +246,7 @@ def _is_https(rule: Mapping[str, Any]) -> bool:
         return False
     try:
         return int(rule.get("FromPort", -1)) <= HTTPS <= int(rule.get("ToPort", -1))
-    except ValueError:
+    except (TypeError, ValueError):
         return False
 
 

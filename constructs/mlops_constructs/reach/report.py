@@ -25,6 +25,7 @@ def as_text(proofs: Sequence[Proof]) -> str:
             lines.append(f"  {caller}: {service} by {via}: {', '.join(actions)}")
         lines += [f"  {name}: calls nothing from inside a VPC" for name in proof.outside]
         lines += [f"  nobody here needs {endpoint}" for endpoint in proof.unused]
+        lines += [f"  not followed: {what}" for what in proof.unfollowed]
     return "\n".join(lines)
 
 
@@ -37,6 +38,7 @@ def as_json(proofs: Sequence[Proof]) -> str:
                 "routes": [route.as_dict() for route in proof.routes],
                 "outside": proof.outside,
                 "unused": proof.unused,
+                "unfollowed": proof.unfollowed,
             }
             for proof in proofs
         ],
@@ -66,6 +68,8 @@ def as_markdown(proofs: Sequence[Proof]) -> str:
             lines.append(f"| {name} | no | outside of a VPC | no |")
         if proof.unused:
             lines += ["", f"Needed by nobody here: {', '.join(proof.unused)}."]
+        if proof.unfollowed:
+            lines += ["", "Not followed:", "", *(f"- {what}" for what in proof.unfollowed)]
         lines.append("")
     return "\n".join(lines).rstrip()
 

@@ -8,7 +8,7 @@ from mlops_constructs.rules.constraints import api_rule
 from mlops_constructs.rules.engine.rule import rule
 from mlops_constructs.rules.engine.template import Resource, Scope
 from mlops_constructs.rules.engine.values import Problems, show
-from mlops_constructs.rules.instances import has_local_disk, is_gpu, is_neuron
+from mlops_constructs.rules.instances import family, has_local_disk, is_gpu, is_neuron
 from mlops_constructs.rules.model import containers
 from mlops_constructs.rules.monitoring import DEFINITIONS, job_input
 from mlops_constructs.rules.serving import (
@@ -421,6 +421,30 @@ def pools_differ(config: Resource) -> Problems:
             if kind.text is not None and kind.text in seen:
                 yield kind.problem(f"{kind.text} is in two pools")
             seen.add(kind.text or "")
+
+
+@rule(
+    "EC25",
+    ENDPOINT_CONFIG,
+    fix="Give both variants models of one container on instances other than ml.inf1, and no queue",
+    source="SageMaker developer guide: Shadow tests, Exclusions",
+)
+def shadow_exclusions(config: Resource) -> Problems:
+    """A shadow test uses none of the features that shadows are not offered for."""
+    if not shadows(config):
+        return
+    if config["AsyncInferenceConfig"].present:
+        yield config["AsyncInferenceConfig"].problem("AsyncInferenceConfig with a shadow variant")
+    for variant in (*variants(config), *shadows(config)):
+        name, model = show(variant["VariantName"].text), model_of(variant)
+        if family(variant["InstanceType"].text or "") == "inf1":
+            yield variant["InstanceType"].problem(f"A shadow test with {name} on ml.inf1")
+        if model is None:
+            continue
+        if len(containers(model)) > 1:
+            yield variant.problem(f"A shadow test with several containers in {name}")
+        elif any(each["Mode"].text == "MultiModel" for each in containers(model)):
+            yield variant.problem(f"A shadow test with a multi-model container in {name}")
 
 
 EC23 = api_rule("EC23", ENDPOINT_CONFIG, group="text", kind="configurations", family=__name__)

@@ -229,11 +229,17 @@ def registering() -> list[Permission]:
             resources=sagemaker("model-package-group"),
             reason=reason,
         ),
-        # Met as well by a request that leaves the status alone; approving is for reviewers.
+        # Met as well by a request that leaves the status alone; approving is for reviewers, and
+        # for a stage, whose approval releases, for whoever the registry names.
         Permission(
             actions=["sagemaker:CreateModelPackage", "sagemaker:UpdateModelPackage"],
             resources=[*versions, *sagemaker("model-package-group")],
-            conditions={"StringNotEquals": {"sagemaker:ModelApprovalStatus": "Approved"}},
+            conditions={
+                "StringNotEquals": {
+                    "sagemaker:ModelApprovalStatus": "Approved",
+                    "sagemaker:ModelLifeCycle:stageStatus": "Approved",
+                }
+            },
             reason=reason,
         ),
         _tagging(
@@ -257,7 +263,8 @@ def approving() -> list[Permission]:
                         "PendingManualApproval",
                         "Rejected",
                     ]
-                }
+                },
+                "Null": {"sagemaker:ModelLifeCycle:stage": "true"},
             },
             reason="Reviewers decide about every version of the account; they register none.",
         )

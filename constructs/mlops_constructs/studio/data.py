@@ -1,10 +1,12 @@
 """What of a project's data a persona and its jobs read and write: prefixes of buckets, exactly.
 
 In a prefix, `ProjectData.USER` stands for the user: ``f"users/{ProjectData.USER}/"`` is a folder of
-each user's own, which no other user of the persona reads. It is the source identity of the session,
-which Studio sets to the name of the user profile (ExecutionRoleIdentityConfig) and which no session
-can change (IAM user guide, "Monitor and control actions taken with assumed roles"). Jobs have no
-source identity: what users may write below it, their jobs may write for every user.
+each user's own, which no other user of the persona reads from Studio. It is the source identity of
+the session, which Studio sets to the name of the user profile (ExecutionRoleIdentityConfig) and
+which no session can change (IAM user guide, "Monitor and control actions taken with assumed
+roles"). Jobs have no source identity: what users may read and write below it, their jobs may for
+every user, so that it keeps colleagues' work apart and is no wall between users who start jobs with
+the same role.
 """
 
 from __future__ import annotations

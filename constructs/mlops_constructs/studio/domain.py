@@ -170,8 +170,8 @@ class SecureVpcDomain(Construct):
             personas: The kinds of users; a `DataScientist` and an `MlEngineer` unless given.
             user_profiles: The users.
             security_groups: Up to three groups of apps beside that of the network.
-            idle_shutdown: How long an app may be idle: an hour at least. None leaves idle apps
-                running and warns.
+            idle_shutdown: How long an app may be idle: an hour at least, two unless given. None
+                leaves idle apps running and warns.
             space_volumes: Sizes of the volumes of spaces.
             lifecycle_scripts: What users' apps may run when they start.
             spaces: Spaces that come with the domain.
@@ -200,11 +200,12 @@ class SecureVpcDomain(Construct):
         """
         super().__init__(scope, construct_id)
         authentication = authentication or IamAuthentication()
-        personas = (DataScientist(), MlEngineer()) if personas is None else tuple(personas)
         volumes = space_volumes or SpaceVolumes()
 
         wanted = self._features(home_efs, mlflow)
         problems = Problems(self)
+        _check_kinds(problems, personas or (), user_profiles, lifecycle_scripts, spaces)
+        personas = (DataScientist(), MlEngineer()) if personas is None else tuple(personas)
         self._check_place(problems, domain_name, network, wanted, len(user_profiles))
         problems.check(
             len(security_groups) < _MOST_SECURITY_GROUPS,
@@ -567,6 +568,24 @@ class SecureVpcDomain(Construct):
         # A profile owns spaces and a home directory: it stays with the domain.
         resource.apply_removal_policy(removal_policy)
         return resource
+
+
+def _check_kinds(
+    problems: Problems, personas: object, user_profiles: object, scripts: object, spaces: object
+) -> None:
+    """See that what has attributes has them, before they are read.
+
+    Raises:
+        ValidationError: If names stand where our types are wanted.
+    """
+    for what, values, kind, example in (
+        ("personas", personas, Persona, "DataScientist()"),
+        ("user_profiles", user_profiles, UserProfile, "UserProfile('ana', scientist)"),
+        ("lifecycle_scripts", scripts, LifecycleScript, "LifecycleScript(…)"),
+        ("spaces", spaces, StudioSpace, "StudioSpace(name='team')"),
+    ):
+        problems.check_each(what, values, kind, example=example)
+    problems.raise_if_any()
 
 
 def _check_personas(problems: Problems, personas: Sequence[Persona]) -> None:

@@ -283,7 +283,12 @@ class Mlflow(Construct):
                 iam.PolicyStatement(
                     actions=["sagemaker:CreateModelPackage", "sagemaker:UpdateModelPackage"],
                     resources=[groups, versions],
-                    conditions={"StringNotEquals": {"sagemaker:ModelApprovalStatus": "Approved"}},
+                    conditions={
+                        "StringNotEquals": {
+                            "sagemaker:ModelApprovalStatus": "Approved",
+                            "sagemaker:ModelLifeCycle:stageStatus": "Approved",
+                        }
+                    },
                 )
             )
             _acknowledge(

@@ -16,13 +16,13 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
+from mlops_constructs.common.accounts import is_account
 from mlops_constructs.common.errors import Problems
 from mlops_constructs.common.tokens import is_token
 from mlops_constructs.studio.lifecycle import StudioApp
 
 #: Registry schema, DockerSettings and JupyterLabAppSettings.
 _MOST_ACCOUNTS, _MOST_IMAGES = 20, 200
-_ACCOUNT = re.compile(r"\d{12}")
 _IMAGE = re.compile(r"[a-zA-Z0-9]([-.]?[a-zA-Z0-9]){0,62}")
 _CONFIG = re.compile(r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}")
 
@@ -104,7 +104,7 @@ class DockerAccess:
 
     def check(self, problems: Problems) -> None:
         """Note what is wrong with the accounts."""
-        wrong = [a for a in self.trusted_accounts if not is_token(a) and not _ACCOUNT.fullmatch(a)]
+        wrong = [a for a in self.trusted_accounts if not is_token(a) and not is_account(a)]
         problems.check(
             not wrong and 1 <= len(self.trusted_accounts) <= _MOST_ACCOUNTS,
             "docker.trusted_accounts",

@@ -45,6 +45,14 @@ def idle_minutes(problems: Problems, idle_shutdown: Duration | None) -> int | No
     """The idle time in whole minutes; what SageMaker would refuse is noted."""
     if idle_shutdown is None:
         return None
+    if not isinstance(idle_shutdown, Duration):
+        problems.add(
+            "idle_shutdown",
+            got=idle_shutdown,
+            allowed="a Duration, or None",
+            instead="Write Duration.hours(2).",
+        )
+        return None
     minutes = idle_shutdown.to_minutes(integral=False)
     problems.check(
         _IDLE_LEAST <= minutes <= _IDLE_MOST and minutes == int(minutes),

@@ -28,20 +28,25 @@ _TIMEOUT_SECONDS = 600
 _MEASURE = re.compile(r"[A-Za-z0-9_.:/=+@ -]{1,128}")
 
 
-def question(topic: sns.ITopic, *, group: str) -> events.IRuleTarget:
-    """What asks people to approve or reject a version."""
+def question(topic: sns.ITopic, *, group: str, stage: str | None = None) -> events.IRuleTarget:
+    """What asks people to approve or reject a version, for a stage if one is named."""
     if (key := topic.master_key) is not None:
         allow_publishers(key, "events.amazonaws.com")
     arn = events.EventField.from_path("$.detail.ModelPackageArn")
     version = events.EventField.from_path("$.detail.ModelPackageVersion")
     update = f"aws sagemaker update-model-package --model-package-arn {arn}"
+    if stage is None:
+        for_stage, answer = "", "--model-approval-status "
+    else:
+        for_stage = f" for {stage}"
+        answer = f"--model-life-cycle Stage={stage},StageStatus="
     return targets.SnsTopic(
         topic,
         message=events.RuleTargetInput.from_text(
-            f"Version {version} of {group} waits for approval. Look at its metrics and its model "
-            f"card in Studio (Models, {group}), or: aws sagemaker describe-model-package "
-            f"--model-package-name {arn} Then approve it: {update} --model-approval-status "
-            f"Approved Or reject it: {update} --model-approval-status Rejected"
+            f"Version {version} of {group} waits for approval{for_stage}. Look at its metrics and "
+            f"its model card in Studio (Models, {group}), or: aws sagemaker describe-model-package "
+            f"--model-package-name {arn} Then approve it: {update} {answer}Approved Or reject it: "
+            f"{update} {answer}Rejected"
         ),
     )
 

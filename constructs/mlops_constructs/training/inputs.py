@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from mlops_constructs.common.errors import Problems
 from mlops_constructs.common.naming import check_name
+from mlops_constructs.common.network import JobNetwork
 from mlops_constructs.common.tokens import is_token
 from mlops_constructs.training.binding import Binding, check_sentinels
 from mlops_constructs.training.definition import PipelineDefinition
@@ -43,6 +44,44 @@ class Hardened(NamedTuple):
     lines: tuple[str, ...]
 
 
+def check_given(
+    problems: Problems,
+    *,
+    definition: object,
+    network: object,
+    encryption_key: object,
+    data_bucket: object,
+    artifacts_bucket: object,
+) -> None:
+    """Refuse paths, names and ARNs in place of objects, before anything is done with them.
+
+    Raises:
+        ValidationError: One is something else.
+    """
+    problems.check(
+        isinstance(definition, PipelineDefinition),
+        "definition",
+        got=definition,
+        allowed="a PipelineDefinition",
+        instead="Write PipelineDefinition.from_folder('pipeline_code/…').",
+    )
+    problems.check(
+        isinstance(network, JobNetwork),
+        "network",
+        got=network,
+        allowed="a JobNetwork",
+        instead="Write PrivateNetwork(self, 'Network').job_network, or JobNetwork(vpc=…, …).",
+    )
+    problems.check_construct(
+        "encryption_key", encryption_key, instead="Write Key.from_key_arn(self, 'Key', arn)."
+    )
+    for what, bucket in (("data_bucket", data_bucket), ("artifacts_bucket", artifacts_bucket)):
+        problems.check_construct(
+            what, bucket, instead="Write Bucket.from_bucket_name(self, 'Data', name)."
+        )
+    problems.raise_if_any()
+
+
 def check_pipeline(
     problems: Problems, *, pipeline_name: str, max_parallel_steps: int | None
 ) -> None:
@@ -56,7 +95,9 @@ def check_pipeline(
     )
     check_name(problems, "pipeline_name", pipeline_name, most=_LONGEST_NAME)
     problems.check(
-        max_parallel_steps is None or is_token(max_parallel_steps) or max_parallel_steps >= 1,
+        max_parallel_steps is None
+        or is_token(max_parallel_steps)
+        or (isinstance(max_parallel_steps, int) and max_parallel_steps >= 1),
         "max_parallel_steps",
         got=max_parallel_steps,
         allowed="1 or more, or None for no limit",

@@ -40,10 +40,16 @@ def setting_problems(step: Step) -> Iterator[Problem]:
     yield from _retries(step)
 
 
+def _object(job: Mapping[str, Json], member: str) -> Mapping[str, Json]:
+    """A member of a job; another check says so if it is no object."""
+    value = job.get(member)
+    return value if isinstance(value, dict) else {}
+
+
 def _spot(path: str, job: Mapping[str, Json]) -> Iterator[Problem]:
     if job.get("EnableManagedSpotTraining") is not True:
         return
-    stopping = job.get("StoppingCondition", {})
+    stopping = _object(job, "StoppingCondition")
     longest, run = stopping.get("MaxWaitTimeInSeconds"), stopping.get("MaxRuntimeInSeconds")
     short = isinstance(longest, int) and isinstance(run, int) and longest < run
     if longest is None or short:
@@ -56,7 +62,7 @@ def _spot(path: str, job: Mapping[str, Json]) -> Iterator[Problem]:
 
 
 def _warm_pool(path: str, job: Mapping[str, Json]) -> Iterator[Problem]:
-    resources = job.get("ResourceConfig", {})
+    resources = _object(job, "ResourceConfig")
     if not resources.get("KeepAlivePeriodInSeconds"):
         return
     for reason, holds in (

@@ -61,7 +61,10 @@ def find_parameters(document: Mapping[str, Json]) -> dict[str, Parameter]:
             tuple(entry.get("EnumValues") or ()),
         )
         for entry in (entries if isinstance(entries, list) else ())
-        if isinstance(entry, dict) and {"Name", "Type"} <= entry.keys()
+        if isinstance(entry, dict)
+        and isinstance(entry.get("Name"), str)
+        and isinstance(entry.get("Type"), str)
+        and isinstance(entry.get("EnumValues") or [], list)
     }
 
 
@@ -143,6 +146,7 @@ def with_defaults(
         given: Defaults by the parameters' names; none may be a token.
     """
     declared = find_parameters(document)
+    taken: dict[str, Value] = {}
     for name, value in given.items():
         what = f"parameters[{name!r}]"
         if name not in declared:
@@ -153,42 +157,51 @@ def with_defaults(
                 instead="Take a parameter that the pipeline declares.",
             )
             continue
-        problems.check(
-            not is_token(value) and fits(declared[name].type, value),
-            what,
-            got=value,
-            allowed=f"a literal of type {declared[name].type}",
-            instead="Write a value of that type.",
-        )
-        _check_value(problems, declared[name], _text(value))
-    if not given or not isinstance(document.get("Parameters"), list):
+        if is_token(value) or not fits(declared[name].type, value):
+            problems.add(
+                what,
+                got=value,
+                allowed=f"a literal of type {declared[name].type}",
+                instead="Write a value of that type.",
+            )
+            continue
+        if _check_value(problems, declared[name], _text(value)):
+            taken[name] = value
+    # What does not fit is said once, and not of the definition, too.
+    if not taken or not isinstance(document.get("Parameters"), list):
         return document
     entries = [
-        {**entry, "DefaultValue": given[entry["Name"]]}
-        if isinstance(entry, dict) and entry.get("Name") in given
+        {**entry, "DefaultValue": taken[str(entry["Name"])]}
+        if isinstance(entry, dict) and str(entry.get("Name")) in taken
         else entry
         for entry in document["Parameters"]
     ]
     return {**document, "Parameters": entries}
 
 
-def _check_value(problems: Problems, parameter: Parameter, text: str) -> None:
+def _check_value(problems: Problems, parameter: Parameter, text: str) -> bool:
+    """Note what is wrong with a value; whether nothing is."""
     what = f"parameters[{parameter.name!r}]"
+    fits_type = (
+        re.fullmatch(_TEXT_FORMS[parameter.type], text) is not None and len(text) <= _LONGEST_VALUE
+    )
     problems.check(
-        re.fullmatch(_TEXT_FORMS[parameter.type], text) is not None and len(text) <= _LONGEST_VALUE,
+        fits_type,
         what,
         got=text,
         allowed=f"a value of type {parameter.type}, 1 to {_LONGEST_VALUE} characters",
         instead="Write a value of that type.",
     )
     choices = [_text(choice) for choice in parameter.choices]
+    is_choice = not choices or text in choices
     problems.check(
-        not choices or text in choices,
+        is_choice,
         what,
         got=text,
         allowed=", ".join(choices),
         instead="Take one of these.",
     )
+    return fits_type and is_choice
 
 
 def _text(value: Value) -> str:

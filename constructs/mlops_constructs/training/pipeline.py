@@ -58,6 +58,7 @@ from mlops_constructs.training.inputs import (
     SECURITY_GROUPS,
     SUBNETS,
     check_definition,
+    check_given,
     check_pipeline,
 )
 from mlops_constructs.training.outside import Outside
@@ -155,6 +156,14 @@ class TrainingPipeline(StartedPipeline):
         """
         super().__init__(scope, construct_id)
         problems = Problems(self)
+        check_given(
+            problems,
+            definition=definition,
+            network=network,
+            encryption_key=encryption_key,
+            data_bucket=data_bucket,
+            artifacts_bucket=artifacts_bucket,
+        )
         definition = replace(
             definition, document=with_defaults(problems, definition.document, parameters or {})
         )

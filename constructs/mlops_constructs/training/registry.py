@@ -35,6 +35,7 @@ from aws_cdk import (
 )
 from constructs import Construct
 
+from mlops_constructs.common.approvals import check_stage, stage_changes, status_changes
 from mlops_constructs.common.approved_parameter import (
     make_approved_parameter,
     parameter_arn,
@@ -50,7 +51,7 @@ from mlops_constructs.training.approvals import (
     question,
 )
 from mlops_constructs.training.registry_audit import RegistryAudit
-from mlops_constructs.training.registry_sharing import RegistrySharing
+from mlops_constructs.training.registry_sharing import RegistrySharing, StageAccount
 
 _LONGEST_DESCRIPTION = 1024  # CloudFormation registry schema
 # botocore, PSParameterName and the limits of the Systems Manager guide.
@@ -127,18 +128,21 @@ class ModelRegistry(Construct):
 
     def grant_deploy(
         self,
-        *accounts: str,
+        *accounts: str | StageAccount,
         buckets: Sequence[s3.IBucket],
         repositories: Sequence[ecr.IRepository] = (),
+        notify: sns.ITopic | None = None,
     ) -> RegistrySharing:
         """Let other accounts deploy the models, and tell them of approvals.
 
         Call it once, with all accounts: a group has one policy.
 
         Args:
-            accounts: The numbers of the accounts with endpoints.
+            accounts: The numbers of the accounts with endpoints, which get each version that is
+                approved; or a `StageAccount`, which gets it once it is approved for a stage.
             buckets: The buckets with the artifacts of the models; their keys are opened, too.
             repositories: Repositories of the images; those of AWS need nothing.
+            notify: Told of approvals that an account did not get, so that nobody waits for them.
 
         Raises:
             ValidationError: With everything that is wrong with the arguments, if the group was
@@ -160,6 +164,7 @@ class ModelRegistry(Construct):
             accounts=accounts,
             buckets=buckets,
             repositories=repositories,
+            notify=notify,
         )
 
     @property
@@ -188,10 +193,32 @@ class ModelRegistry(Construct):
         """Run a target whenever a version of this group waits for approval."""
         return self._on_approval_status(construct_id, "PendingManualApproval", target)
 
-    def ask_for_approval(self, construct_id: str, *, topic: sns.ITopic) -> events.Rule:
-        """Ask people to approve or reject each new version, with the commands that do it."""
-        return self.on_registered(
-            construct_id, question(topic, group=self.model_package_group_name)
+    def ask_for_approval(
+        self, construct_id: str, *, topic: sns.ITopic, stage: str | None = None
+    ) -> events.Rule:
+        """Ask people to approve or reject versions, with the commands that do it.
+
+        Args:
+            construct_id: The rule's id.
+            topic: Who is asked.
+            stage: Ask about approved versions that are proposed for this stage, by their
+                ``ModelLifeCycle`` with the status ``PendingApproval``; about each new version if
+                left out.
+
+        Raises:
+            ValidationError: If the stage is none that the service takes.
+        """
+        if stage is not None:
+            self._check_stage(construct_id, stage)
+        target = question(topic, group=self.model_package_group_name, stage=stage)
+        if stage is None:
+            return self.on_registered(construct_id, target)
+        return events.Rule(
+            self,
+            construct_id,
+            description=f"Versions of {self.model_package_group_name} are proposed for {stage}",
+            event_pattern=stage_changes(self.model_package_group_name, stage, "PendingApproval"),
+            targets=[target],
         )
 
     def approve_when(
@@ -287,9 +314,36 @@ class ModelRegistry(Construct):
         return self._grant(grantee, ["DescribeModelPackage", "ListModelPackages"])
 
     def grant_approve(self, grantee: iam.IGrantable) -> iam.Grant:
-        """Let a person or a rule approve and reject versions."""
-        return self._grant(
-            grantee, ["DescribeModelPackage", "ListModelPackages", "UpdateModelPackage"]
+        """Let a person or a rule approve and reject versions, but not for a stage."""
+        return self._grant(grantee, ["DescribeModelPackage", "ListModelPackages"]).combine(
+            self._grant(
+                grantee,
+                ["UpdateModelPackage"],
+                conditions={"Null": {"sagemaker:ModelLifeCycle:stage": "true"}},
+            )
+        )
+
+    def grant_approve_stage(self, grantee: iam.IGrantable, stage: str) -> iam.Grant:
+        """Let a person or a test propose, approve and reject versions for a stage, and no more.
+
+        Args:
+            grantee: Who may.
+            stage: The stage, as in `StageAccount`.
+
+        Raises:
+            ValidationError: If the stage is none that the service takes.
+        """
+        self._check_stage("grant_approve_stage", stage)
+        return self._grant(grantee, ["DescribeModelPackage", "ListModelPackages"]).combine(
+            self._grant(
+                grantee,
+                ["UpdateModelPackage"],
+                conditions={
+                    "StringEquals": {"sagemaker:ModelLifeCycle:stage": stage},
+                    # A request may change the version's own status as well.
+                    "Null": {"sagemaker:ModelApprovalStatus": "true"},
+                },
+            )
         )
 
     def grant_read_versions(self, grantee: iam.IGrantable) -> iam.Grant:
@@ -312,7 +366,18 @@ class ModelRegistry(Construct):
             resource_arns=[self.approved_model_parameter_arn],
         )
 
-    def _grant(self, grantee: iam.IGrantable, actions: list[str]) -> iam.Grant:
+    def _check_stage(self, what: str, stage: str) -> None:
+        problems = Problems(f"{self.node.path}/{what}")
+        check_stage(problems, stage)
+        problems.raise_if_any()
+
+    def _grant(
+        self,
+        grantee: iam.IGrantable,
+        actions: list[str],
+        *,
+        conditions: Mapping[str, Mapping[str, str]] | None = None,
+    ) -> iam.Grant:
         if isinstance(grantee, iam.Role):
             acknowledge_wildcards(
                 grantee,
@@ -323,6 +388,7 @@ class ModelRegistry(Construct):
             grantee=grantee,
             actions=[f"sagemaker:{action}" for action in actions],
             resource_arns=[self.model_package_group_arn, self.model_packages_arn],
+            conditions=conditions,
         )
 
     def _on_approval_status(
@@ -332,14 +398,7 @@ class ModelRegistry(Construct):
             self,
             construct_id,
             description=f"Versions of {self.model_package_group_name} become {status}",
-            event_pattern=events.EventPattern(
-                source=["aws.sagemaker"],
-                detail_type=["SageMaker Model Package State Change"],
-                detail={
-                    "ModelPackageGroupName": [self.model_package_group_name],
-                    "ModelApprovalStatus": [status],
-                },
-            ),
+            event_pattern=status_changes(self.model_package_group_name, status),
             targets=None if target is None else [target],
         )
 

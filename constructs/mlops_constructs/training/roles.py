@@ -11,6 +11,12 @@
 
 Every job role may also read step code, pull the images that the definition names, use the keys,
 write its logs and metrics, and manage network interfaces in the VPC.
+
+SageMaker may assume each without a condition on ``aws:SourceArn`` or ``aws:SourceAccount``. The
+guide documents the source ARN that it sends for pipelines, processing, training and transform jobs,
+but none for tuning, whose jobs run as the training role (SageMaker developer guide, "Cross-service
+confused deputy prevention"): a condition on a key that is not sent would refuse every job. Nobody
+else can hand a role of this account to the service, as ``iam:PassRole`` ends at the account.
 """
 
 from __future__ import annotations

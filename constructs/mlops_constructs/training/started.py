@@ -20,7 +20,7 @@ from aws_cdk import (
 )
 
 from mlops_constructs.common.errors import Problems
-from mlops_constructs.common.tokens import is_token
+from mlops_constructs.common.times import check_schedule
 from mlops_constructs.training import starting
 from mlops_constructs.training.parameters import Value, start_values
 from mlops_constructs.training.starter import SHORTEST_WINDOW, Starter, dead_letter_queue
@@ -110,14 +110,8 @@ class StartedPipeline(WatchedPipeline):
             ValidationError: If the expression is none, or a parameter does not fit the pipeline.
         """
         problems = Problems(f"{self.node.path}/{construct_id}")
-        if isinstance(schedule, str) and not is_token(schedule):
-            problems.check(
-                schedule.startswith(("rate(", "cron(", "at(")) and schedule.endswith(")"),
-                "schedule",
-                got=schedule,
-                allowed="rate(…), cron(…) or at(…)",
-                instead="Write for example 'cron(0 3 ? * SUN *)' or 'rate(1 day)'.",
-            )
+        if not isinstance(schedule, scheduler.ScheduleExpression):
+            check_schedule(problems, "schedule", schedule)
         _check_while_running(problems, while_running)
         values = start_values(problems, self.definition.parameters, parameters or {})
         problems.raise_if_any()
@@ -232,20 +226,20 @@ class StartedPipeline(WatchedPipeline):
             ValidationError: If a parameter does not fit the pipeline, or the window cannot be.
         """
         problems = Problems(f"{self.node.path}/{construct_id}")
-        window = window or SHORTEST_WINDOW
-        problems.check(
-            SHORTEST_WINDOW.to_seconds() <= window.to_seconds() <= _LONGEST_WINDOW.to_seconds(),
-            "window",
-            got=f"{window.to_seconds():.0f} s",
-            allowed="6 minutes, more than SQS remembers what it has seen, to a day",
-            instead="Write Duration.minutes(15), or leave it out.",
+        window = SHORTEST_WINDOW if window is None else window
+        _check_window(problems, window)
+        problems.check_construct(
+            "bucket", bucket, instead="Write Bucket.from_bucket_name(self, 'Data', name)."
         )
+        # A text is a sequence, too: of its letters.
         problems.check(
-            all(suffixes) and prefix != "",
+            not isinstance(suffixes, str) and all(suffixes) and prefix != "",
             "prefix and suffixes",
-            got=(prefix, list(suffixes)),
-            allowed="texts that are not empty",
-            instead="Leave them out for all objects.",
+            got=(prefix, suffixes),
+            allowed="a text and a list of texts, none of them empty",
+            instead=f"Write suffixes=[{suffixes!r}]."
+            if suffixes and isinstance(suffixes, str)
+            else "Leave them out for all objects.",
         )
         values = start_values(problems, self.definition.parameters, parameters or {})
         problems.raise_if_any()
@@ -318,6 +312,19 @@ class StartedPipeline(WatchedPipeline):
         if isinstance(found, iam.Role):
             return found
         return starter_role(self, construct_id, service=service, pipeline_arn=self.pipeline_arn)
+
+
+def _check_window(problems: Problems, window: Duration) -> None:
+    fits = isinstance(window, Duration) and (
+        SHORTEST_WINDOW.to_seconds() <= window.to_seconds() <= _LONGEST_WINDOW.to_seconds()
+    )
+    problems.check(
+        fits,
+        "window",
+        got=f"{window.to_seconds():.0f} s" if isinstance(window, Duration) else window,
+        allowed="6 minutes, more than SQS remembers what it has seen, to a day",
+        instead="Write Duration.minutes(15), or leave it out.",
+    )
 
 
 def _check_while_running(problems: Problems, given: str) -> None:

@@ -45,11 +45,11 @@ TIMEOUT_SECONDS = 24 * 3600
 _ALL = "$states.result.PipelineExecutionSummaries"
 # Times are numbers of seconds or ISO texts, by the integration.
 _BEGAN = "($type(StartTime) = 'number' ? StartTime * 1000 : $toMillis(StartTime))"
+_OWN = f"{_ALL}[PipelineExecutionDisplayName = $name and {_BEGAN} >= $since]"
 _ASSIGN = {
     "latest": f"{{% $count({_ALL}) > 0 ? {_ALL}[0].PipelineExecutionArn : 'none' %}}",
     "running": f"{{% $count({_ALL}[PipelineExecutionStatus in ['Executing', 'Stopping']]) > 0 %}}",
-    "covered": f"{{% $count({_ALL}[PipelineExecutionDisplayName = $name and "
-    f"{_BEGAN} >= $since]) > 0 %}}",
+    "started": f"{{% $count({_OWN}) > 0 ? {_OWN}[0].PipelineExecutionArn : '' %}}",
 }
 
 
@@ -58,7 +58,8 @@ def variables() -> dict[str, Any]:
 
     The input has ``trigger`` (a name), ``parameters`` (a list of ``Name`` and ``Value``),
     ``varies`` (whether an event gave the parameters), ``gather`` (seconds to wait for more
-    triggers) and ``skip`` (whether to give up while an execution runs).
+    triggers) and ``skip`` (whether to give up while an execution runs); it may have a
+    ``description`` of the execution. The output has the ARN of the ``execution``.
     """
     given = "$states.input"
     return {
@@ -66,6 +67,8 @@ def variables() -> dict[str, Any]:
         "name": f"{{% {given}.trigger & ({given}.varies ? "
         f"'-' & $substring($hash($string({given}.parameters), 'SHA-256'), 0, 8) : '') %}}",
         "parameters": f"{{% [{given}.parameters] %}}",
+        "description": f"{{% $exists({given}.description) ? {given}.description "
+        f": 'Started by ' & {given}.trigger %}}",
         "skip": f"{{% {given}.skip %}}",
         "gather": f"{{% {given}.gather %}}",
         "refusals": 0,
@@ -94,7 +97,7 @@ def states(pipeline_name: str) -> Mapping[str, State]:
         ),
         "Decide": choice(
             {
-                "$covered": "Started",
+                "$started != ''": "Started",
                 "$running and $skip": "Skipped",
                 "$running": "WaitForEnd",
                 f"$refusals >= {_MOST_REFUSALS}": "NotStarted",
@@ -108,6 +111,7 @@ def states(pipeline_name: str) -> Mapping[str, State]:
                 {
                     "PipelineName": pipeline_name,
                     "PipelineExecutionDisplayName": "{% $name %}",
+                    "PipelineExecutionDescription": "{% $description %}",
                     "PipelineParameters": given,
                     "ClientRequestToken": f"{{% $hash('{pipeline_name}' & $latest, 'SHA-256') %}}",
                 },
@@ -122,7 +126,7 @@ def states(pipeline_name: str) -> Mapping[str, State]:
             "Next": "Settle",
         },
         "Settle": wait(_SETTLE, "List"),
-        "Started": {"Type": "Succeed"},
+        "Started": {"Type": "Pass", "Output": {"execution": "{% $started %}"}, "End": True},
         "Skipped": {"Type": "Succeed", "Comment": "An execution was running."},
         "NotStarted": {"Type": "Fail", "Error": "NotStarted", "Cause": "{% $reason %}"},
     }

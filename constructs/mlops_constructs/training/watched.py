@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from aws_cdk import (
-    CfnMapping,
     Duration,
     Stack,
     aws_cloudwatch as cloudwatch,
@@ -21,9 +20,9 @@ from aws_cdk import (
 )
 from constructs import Construct
 
+from mlops_constructs.common.console import console_url
 from mlops_constructs.common.encryption import allow_publishers
 from mlops_constructs.common.errors import Problems
-from mlops_constructs.common.pseudo import PARTITION
 from mlops_constructs.training.alarms import check_alarms, make_alarms
 from mlops_constructs.training.costs import cost_of_runs
 from mlops_constructs.training.definition import PipelineDefinition
@@ -41,12 +40,6 @@ _STATUSES = (
 _EXECUTION = "SageMaker Model Building Pipeline Execution Status Change"
 _STEP = "SageMaker Model Building Pipeline Execution Step Status Change"
 _RUN_INSTANCES = PROCESSING | {"Training", "Tuning", "Transform"}
-# Where the console of each partition is; a stack that fits any region finds it at deployment.
-_CONSOLES = {
-    "aws": "console.aws.amazon.com",
-    "aws-cn": "console.amazonaws.cn",
-    "aws-us-gov": "console.amazonaws-us-gov.com",
-}
 
 
 class WatchedPipeline(Construct):
@@ -170,7 +163,8 @@ class WatchedPipeline(Construct):
         step = events.EventField.from_path("$.detail.stepName")
         kind = events.EventField.from_path("$.detail.stepType")
         reason = events.EventField.from_path("$.detail.failureReason")
-        look = f"Look: {studio_url or self._console()} (Pipelines, {name})"
+        page = studio_url or f"{console_url(self)}/sagemaker/home?region={Stack.of(self).region}"
+        look = f"Look: {page} (Pipelines, {name})"
         if (key := topic.master_key) is not None:
             allow_publishers(key, "events.amazonaws.com")
         self._told[construct_id] = topic
@@ -365,18 +359,3 @@ class WatchedPipeline(Construct):
                     )
                 ],
             )
-
-    def _console(self) -> str:
-        stack = Stack.of(self)
-        found = stack.node.try_find_child("Consoles")
-        hosts = (
-            found
-            if isinstance(found, CfnMapping)
-            else CfnMapping(
-                stack,
-                "Consoles",
-                mapping={partition: {"host": host} for partition, host in _CONSOLES.items()},
-            )
-        )
-        host = hosts.find_in_map(PARTITION, "host")
-        return f"https://{stack.region}.{host}/sagemaker/home?region={stack.region}"

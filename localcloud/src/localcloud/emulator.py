@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextvars
 import json
+import logging
 import re
 import threading
 import time
@@ -20,17 +21,24 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
+from functools import wraps
 from importlib import import_module
 from typing import Any, Protocol, TypeVar, cast
 from uuid import uuid4
 
 import ministack.app as _app
-from ministack.core import responses as _responses, router as _router
+from ministack.core import (
+    iam_evaluator as _iam_evaluator,
+    responses as _responses,
+    router as _router,
+)
 from ministack.services import (
     athena as _athena,
     cloudwatch as _cloudwatch,
     eventbridge as _eventbridge,
+    iam as _iam,
     lambda_svc as _lambda,
+    s3 as _s3,
     scheduler as _scheduler,
     stepfunctions as _stepfunctions,
 )
@@ -41,6 +49,8 @@ from ministack.services.cloudformation import (
     provisioners as _provisioners,
     stacks as _stacks,
 )
+
+logger = logging.getLogger("localcloud.emulator")
 
 PRIVATE_NAMES = (
     "ministack.app.SERVICE_HANDLERS",
@@ -59,6 +69,8 @@ PRIVATE_NAMES = (
     "ministack.services.cloudwatch._stat_value",
     "ministack.services.eventbridge._cron_next_fire",
     "ministack.services.eventbridge._parse_cron_fields",
+    "ministack.core.responses.AccountRegionScopedDict",
+    "ministack.core.responses.AccountScopedDict",
     "ministack.services.eventbridge.start_scheduler",
     "ministack.services.scheduler.start_scheduler",
     "ministack.services.athena._executions",
@@ -66,11 +78,20 @@ PRIVATE_NAMES = (
     "ministack.services.athena._empty_relation",
     "ministack.services.athena._data_format",
     "ministack.services.athena._save_query_results",
+    "ministack.core.iam_evaluator._request_origin",
+    "ministack.core.iam_evaluator._resolve_managed_policy_document",
+    "ministack.services.eventbridge._archive_event",
+    "ministack.services.eventbridge._dispatch_event",
+    "ministack.services.eventbridge._event_bus_policies",
+    "ministack.services.eventbridge._event_buses",
     "ministack.services.eventbridge._put_events",
+    "ministack.services.eventbridge._put_permission",
     "ministack.services.eventbridge._invoke_target",
     "ministack.services.eventbridge._pattern_event_view",
+    "ministack.services.iam._roles",
     "ministack.services.lambda_svc._execute_function",
     "ministack.services.lambda_svc._poll_kinesis",
+    "ministack.services.s3._bucket_owner_account",
     "ministack.services.stepfunctions._AWS_SDK_SERVICE_MAP",
     "ministack.services.stepfunctions._AWS_SDK_ERROR_PREFIX",
     "ministack.services.cloudformation.provisioners._RESOURCE_HANDLERS",
@@ -351,12 +372,28 @@ TargetHandler = Callable[[Json, Json, str], bool]
 """Gets the target, the event and the target's input; says whether it took the target."""
 
 
+class UndeliveredError(Exception):
+    """A target that refuses an event. The sender learns nothing of it; the rule's metric does."""
+
+
 def add_event_target(handler: TargetHandler) -> None:
     """Let ``handler`` take targets of rules and schedules before ministack looks at them."""
     original = _eventbridge._invoke_target
 
     def invoke(target: Json, event: Json, rule: Json, view: Any = None) -> None:
-        if not handler(target, event, str(target.get("Arn", ""))):
+        try:
+            taken = handler(target, event, str(target.get("Arn", "")))
+        except UndeliveredError as error:
+            logger.warning("rule %s: %s", rule.get("Name"), error)
+            bus = rule.get("EventBusName", "default")
+            dimensions = {"RuleName": str(rule.get("Name"))}
+            if bus != "default":
+                dimensions["EventBusName"] = str(bus)
+            record_metric(
+                "AWS/Events", "FailedInvocations", 1.0, unit="Count", dimensions=dimensions
+            )
+            return
+        if not taken:
             original(target, event, rule, view)
 
     _eventbridge._invoke_target = invoke
@@ -388,6 +425,145 @@ def event_document(event: Json) -> Json:
     """The event as its targets get it."""
     view = _eventbridge._pattern_event_view(event)
     return cast("Json", json.loads(json.dumps(view.event_with_detail())))
+
+
+# --- tables that several threads use -------------------------------------------------------------
+
+
+def read_tables_whole() -> None:
+    """Look at a table again when another thread wrote to it meanwhile.
+
+    The engine copies a table's items before it walks them, but the copy is not one step: each pair
+    is a new object, and making one may run the garbage collector, and with it another thread.
+    """
+    for table in (_responses.AccountScopedDict, _responses.AccountRegionScopedDict):
+        for name in ("items", "values", "keys", "all_items", "items_scoped", "values_scoped"):
+            if view := vars(table).get(name):
+                setattr(table, name, _whole(view))
+
+
+def _whole(view: Callable[..., list[Any]]) -> Callable[..., list[Any]]:
+    @wraps(view)
+    def look(*arguments: Any) -> list[Any]:
+        while True:
+            try:
+                return view(*arguments)
+            except RuntimeError as error:
+                if "changed size during iteration" not in str(error):
+                    raise
+
+    return look
+
+
+# --- accounts that let one another in ------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class RolePolicies:
+    """What a role may do.
+
+    Args:
+        identity: Its policies, inline and attached.
+        boundary: Its permissions boundary, if it has one.
+    """
+
+    identity: tuple[Json, ...]
+    boundary: Json | None
+
+
+def role_policies(arn: str) -> RolePolicies | None:
+    """The policies of a role of any account; None if there is no such role."""
+    account, name = arn.split(":")[4], arn.rsplit("/", 1)[-1]
+    role = _iam._roles.get_scoped(account, None, name)
+    if role is None:
+        return None
+    boundary = role.get("PermissionsBoundary")
+    return RolePolicies(
+        (
+            *(_document(text) for text in (role.get("InlinePolicies") or {}).values()),
+            *(_managed_policy(policy, account) for policy in role.get("AttachedPolicies") or ()),
+        ),
+        _managed_policy(boundary, account) if boundary else None,
+    )
+
+
+def _managed_policy(arn: str, account: str) -> Json:
+    # A policy that is not there allows nothing.
+    found = _iam_evaluator._resolve_managed_policy_document(arn, account)
+    return _document(found) if found else {"Statement": []}
+
+
+def _document(policy: str | Json) -> Json:
+    return cast("Json", json.loads(policy)) if isinstance(policy, str) else policy
+
+
+def caller_identity(headers: Mapping[str, str], query: Mapping[str, list[str]]) -> Json:
+    """Who signed a request: its ``accessKey``, ``accountId``, ``userArn`` and ``userId``.
+
+    What is signed with anything but a key that the emulator has given is the account's own.
+    """
+    key = _router.extract_access_key_id(headers, query)
+    account = current_scope().account
+    return cast("Json | None", _iam_evaluator.resolve_caller_identity(key)) or {
+        "accessKey": key,
+        "accountId": account,
+        "userArn": f"arn:aws:iam::{account}:root",
+        "userId": account,
+    }
+
+
+def bucket_owner(name: str) -> str | None:
+    """The account of a bucket; None if there is none of that name, which is one for all."""
+    return cast("str | None", _s3._bucket_owner_account(name))
+
+
+def take_requests_for_encrypted() -> None:
+    """Count requests as such that come by TLS, as all do in AWS that an SDK sends.
+
+    They stay on this machine. A bucket whose policy denies plain HTTP would let no other account
+    in, whatever else it says.
+    """
+    _iam_evaluator._request_origin = contextvars.ContextVar("origin", default=("127.0.0.1", True))
+
+
+def event_bus_policy(name: str) -> Json | None:
+    """The resource policy of an event bus of the current scope."""
+    policy = _eventbridge._event_bus_policies.get(name)
+    return cast("Json | None", policy)
+
+
+def hand_over_event(event: Json, bus: str) -> bool:
+    """Put an event of another account or region on a bus of the current scope.
+
+    It keeps its id and says where it comes from, as in AWS.
+
+    Returns:
+        Whether there is such a bus.
+    """
+    if bus != "default" and bus not in _eventbridge._event_buses:
+        return False
+    handed = {**event, "EventBusName": bus}
+    _eventbridge._dispatch_event(handed)
+    _eventbridge._archive_event(handed)
+    return True
+
+
+def extend_event_buses() -> None:
+    """Let PutPermission take a whole policy, which the engine drops (botocore: ``Policy``)."""
+    put = _eventbridge._put_permission
+
+    def put_permission(data: Json) -> Any:
+        if not data.get("Policy"):
+            return put(data)
+        bus = str(data.get("EventBusName") or "default")
+        if bus != "default" and bus not in _eventbridge._event_buses:
+            return _responses.error_response_json(
+                "ResourceNotFoundException", f"Event bus {bus} does not exist.", 400
+            )
+        _eventbridge._event_bus_policies[bus] = json.loads(data["Policy"])
+        return _responses.json_response({})
+
+    _eventbridge._put_permission = put_permission
 
 
 # --- Athena --------------------------------------------------------------------------------------

@@ -1,4 +1,7 @@
-"""SageMaker for the services that start things: Step Functions, EventBridge and its Scheduler."""
+"""What starts things reaches more: SageMaker, buses of other accounts, log groups.
+
+Step Functions, EventBridge and its Scheduler are ministack's.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ from typing import Any
 from botocore import xform_name
 from botocore.exceptions import ClientError
 
-from localcloud import emulator
+from localcloud import emulator, event_targets
 from localcloud.emulator import Json, Scope
 from localcloud.errors import ServiceError
 from localcloud.sagemaker import SageMaker
@@ -40,6 +43,8 @@ def register(cloud: SageMaker) -> None:
         "sagemaker", error_prefix="SageMaker", protocol="json", target_prefix="SageMaker"
     )
     emulator.add_event_target(lambda *arguments: _deliver(cloud, *arguments))
+    emulator.add_event_target(event_targets.hand_to_bus)
+    emulator.add_event_target(event_targets.log_writer(cloud.clients))
 
 
 def _deliver(cloud: SageMaker, target: Json, event: Json, arn: str) -> bool:

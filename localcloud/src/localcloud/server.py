@@ -21,7 +21,7 @@ from urllib.parse import parse_qs
 from hypercorn.asyncio import serve
 from hypercorn.config import Config
 
-from localcloud import cloudformation, emulator, integrations, services
+from localcloud import cloudformation, connections, emulator, integrations, services
 from localcloud.delivery import credentials
 from localcloud.emulator import AsgiApp, Receive, Send
 from localcloud.responses import Request, Response, json_response
@@ -56,8 +56,11 @@ class LocalCloud:
         self._credentials = credentials.BuildCredentials(self.clients)
         self._invocations = ThreadPoolExecutor(_MOST_INVOCATIONS, "invocation")
         self.services = services.build(self.sagemaker, self._credentials)
+        emulator.read_tables_whole()
         emulator.extend_cloudformation()
         emulator.extend_athena()
+        emulator.extend_event_buses()
+        emulator.take_requests_for_encrypted()
         emulator.extend_lambda()
         if not settings.schedules:
             emulator.hold_schedules()
@@ -178,6 +181,7 @@ async def _read_body(receive: Receive) -> bytes:
 
 async def serve_until(app: AsgiApp, settings: Settings, ended: asyncio.Event) -> None:
     """Serve an application at the settings' address until an event is set."""
+    connections.install()
     config = Config()
     config.bind = [f"{HOST}:{settings.port}"]
     config.keep_alive_timeout = _KEEP_ALIVE_SECONDS

@@ -17,6 +17,15 @@ from tests.localcloud.support import Cloud, until
 TINY = Path(__file__).with_name("tiny_container.py")
 IMAGE_URI = IMAGE.replace("sagemaker-xgboost:3.2-0", "sagemaker-scikit-learn:1.4-2")
 SAYS = "import os\ndef answer(body, headers):\n    return 200, b'{name}'\n"
+#: Answers when the file exists whose name it is sent; what the test itself lets go on takes as long
+#: as it must on any machine.
+WAITS = """
+import os, time
+def answer(body, headers):
+    while body != b"1" and not os.path.exists(body):
+        time.sleep(0.01)
+    return 200, b"{name}"
+"""
 ENDPOINT = "endpoint"
 
 
@@ -112,6 +121,10 @@ class Serving:
     def processes(self, variant: str = "v0") -> int:
         """The instances of a variant of the fleet that is in service."""
         return int(self._route().stable.variants[variant].pool.size)
+
+    def under_way(self, variant: str = "v0") -> int:
+        """How many requests its instances are answering."""
+        return int(self._route().stable.variants[variant].pool.in_flight)
 
     def groups(self, variant: str = "v0") -> set[int]:
         """The process groups of those instances."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -12,7 +13,7 @@ from botocore.exceptions import ClientError
 
 from localcloud.errors import ServiceError
 from tests.localcloud.compute.support import IMAGE, archive
-from tests.localcloud.sagemaker.support import Serving
+from tests.localcloud.sagemaker.support import SAYS, Serving
 from tests.localcloud.support import Cloud, until
 
 SKLEARN = IMAGE.replace("sagemaker-xgboost:3.2-0", "sagemaker-scikit-learn:1.4-2")
@@ -136,23 +137,27 @@ def test_variants_by_weight_capture_and_metrics(endpoints: Endpoints) -> None:
     ]
     assert statuses == ["CREATING", "IN_SERVICE", "UPDATING", "IN_SERVICE"]
     _has_metrics(endpoints.cloud)
-    lines = until(lambda: _captured(endpoints), seconds=5)
+    lines = until(lambda: _captured(endpoints))
     data = json.loads(lines[0])["captureData"]
     assert data["endpointInput"]["data"] == "1"
     assert data["endpointOutput"]["data"] == "two"
 
 
-def test_an_update_that_is_under_way_refuses_another(serving: Serving) -> None:
+def test_an_update_that_is_under_way_refuses_another(serving: Serving, tmp_path: Path) -> None:
     serving.create(serving.variant("old", InitialInstanceCount=2))
+    goes_on = tmp_path / "goes-on"
+    loads = f"import time\nwhile not os.path.exists({str(goes_on)!r}):\n    time.sleep(0.01)\n"
     canary = {
         "Type": "CANARY",
         "CanarySize": {"Type": "CAPACITY_PERCENT", "Value": 50},
         "WaitIntervalInSeconds": 600,
     }
     policy = {"BlueGreenUpdatePolicy": {"TrafficRoutingConfiguration": canary}}
-    serving.update(serving.variant("new", InitialInstanceCount=2), DeploymentConfig=policy)
+    code = SAYS.replace("{name}", "new").replace("import os\n", f"import os\n{loads}")
+    serving.update(serving.variant(code, InitialInstanceCount=2), DeploymentConfig=policy)
     with pytest.raises(ServiceError, match="Cannot update in-progress endpoint"):
         serving.update(serving.variant("other"))
+    goes_on.touch()
     while serving.described()["EndpointStatus"] == "Updating":
         assert serving.invoke() in {"old", "new"}
     assert serving.settled()["LastDeploymentConfig"] == policy

@@ -8,8 +8,8 @@ import os
 import re
 import signal
 import threading
-import time
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,11 +17,10 @@ from botocore.exceptions import ClientError
 
 from localcloud.errors import ServiceError
 from tests.localcloud.compute.support import archive
-from tests.localcloud.sagemaker.support import ENDPOINT, IMAGE_URI, SAYS, Serving
+from tests.localcloud.sagemaker.support import ENDPOINT, IMAGE_URI, SAYS, WAITS, Serving
 from tests.localcloud.support import until
 
 ECHO = "def answer(body, headers):\n    return 200, body + b'{name}'\n"
-SLEEPS = "import time\ndef answer(body, headers):\n    time.sleep(0.4)\n    return 200, b'slept'\n"
 PICKY = """
 def answer(body, headers):
     if b"bad" in body:
@@ -103,25 +102,32 @@ def _part(mode: str, data: str) -> dict[str, Any]:
     return {"observedContentType": "text/csv", "mode": mode, "data": data, "encoding": "CSV"}
 
 
-def test_serverless_containers_start_with_requests_and_are_few(serving: Serving) -> None:
+def test_serverless_containers_start_with_requests_and_are_few(
+    serving: Serving, tmp_path: Path
+) -> None:
     serverless = {"MemorySizeInMB": 1024, "MaxConcurrency": 2}
-    serving.create(serving.variant(SLEEPS, ServerlessConfig=serverless))
+    code = WAITS.replace("{name}", "waited")
+    serving.create(serving.variant(code, ServerlessConfig=serverless))
     # What creation started is idle for ten minutes of AWS's time, and goes.
     until(lambda: serving.processes() == 0)
     answers: list[str] = []
+    goes_on = tmp_path / "goes-on"
 
     def ask() -> None:
         try:
-            answers.append(serving.ask())
+            answers.append(serving.ask(str(goes_on).encode()))
         except ServiceError as error:
             answers.append(error.code)
 
     threads = [threading.Thread(target=ask) for _ in range(4)]
     for thread in threads:
         thread.start()
+    until(lambda: len(answers) == 2)
+    assert answers == ["ThrottlingException"] * 2
+    goes_on.touch()
     for thread in threads:
         thread.join()
-    assert sorted(answers) == ["ThrottlingException", "ThrottlingException", "slept", "slept"]
+    assert answers[2:] == ["waited"] * 2
     assert serving.metric("ModelSetupTime", "SampleCount") == 2
     assert serving.metric("ModelSetupTime", "Minimum") > 10_000
     until(lambda: serving.processes() == 0)
@@ -291,7 +297,8 @@ def test_many_models_come_on_first_use_and_leave_for_others(
     for name in ("a", "b", "c"):
         code = hungry.replace("{name}", name)
         serving.cloud.put(serving.bucket, f"models/{name}.tar.gz", archive({"handler.py": code}))
-    monkeypatch.setattr("localcloud.sagemaker.fleets.memory_mib", lambda _: 220.0)
+    # Room for two of them, whatever Python itself takes: each holds 60 MiB and 4 to 34 more.
+    monkeypatch.setattr("localcloud.sagemaker.fleets.memory_mib", lambda _: 190.0)
     container = {
         "Image": IMAGE_URI,
         "Mode": "MultiModel",
@@ -365,14 +372,21 @@ def answer(body, headers):
 
 
 @pytest.mark.slow
-def test_concurrency_and_the_use_of_instances_are_measured(serving: Serving) -> None:
-    serving.create(serving.variant(SLEEPS, InitialInstanceCount=2))
-    threads = [threading.Thread(target=serving.ask) for _ in range(4)]
+def test_concurrency_and_the_use_of_instances_are_measured(
+    serving: Serving, tmp_path: Path
+) -> None:
+    code = WAITS.replace("{name}", "waited")
+    serving.create(serving.variant(code, InitialInstanceCount=2))
+    goes_on = tmp_path / "goes-on"
+    body = str(goes_on).encode()
+    threads = [threading.Thread(target=serving.ask, args=(body,)) for _ in range(4)]
     for thread in threads:
         thread.start()
+    until(lambda: serving.under_way() == 4)
+    until(lambda: serving.metric("ConcurrentRequestsPerModel", "Maximum") == 2.0)
+    goes_on.touch()
     for thread in threads:
         thread.join()
-    time.sleep(0.1)
     assert serving.metric("ConcurrentRequestsPerModel", "Maximum") == 2.0
 
     def used() -> set[str]:

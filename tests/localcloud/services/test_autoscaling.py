@@ -38,18 +38,19 @@ def test_load_adds_processes_and_its_end_removes_them(serving: Serving) -> None:
     scaling = serving.cloud.client("application-autoscaling")
     serving.create(serving.variant("one"))
     scaling.register_scalable_target(**VARIANT, MinCapacity=1, MaxCapacity=3)
+    # Far below what four clients ask here in a minute of 0.3 s, and above what one asks at ease.
     answer = scaling.put_scaling_policy(
-        **VARIANT, **tracking("SageMakerVariantInvocationsPerInstance", 10)
+        **VARIANT, **tracking("SageMakerVariantInvocationsPerInstance", 4)
     )
     sides = [alarm["AlarmName"].split("-")[2] for alarm in answer["Alarms"]]
     assert sides == ["AlarmHigh", "AlarmLow"]
-    with serving.traffic() as traffic:
+    with serving.traffic(clients=4) as traffic:
         until(lambda: serving.processes() == 3)
         until(lambda: serving.described()["EndpointStatus"] == "InService")
     assert set(traffic.counted()) == {"one"}
     # Little traffic, not none: without any there are no data, and nothing is scaled in.
-    with serving.traffic(clients=1, pause=0.1):
-        until(lambda: serving.processes() == 1)
+    with serving.traffic(clients=1, pause=0.15):
+        until(lambda: serving.processes() == 1, seconds=40)
     activities = scaling.describe_scaling_activities(ServiceNamespace="sagemaker")
     described = [each["Description"] for each in activities["ScalingActivities"]]
     assert described[-1].startswith("Setting desired instance count to ")
@@ -97,7 +98,7 @@ def test_a_queue_wakes_an_endpoint_from_zero_and_lets_it_sleep_again(serving: Se
         AlarmActions=[step["PolicyARN"]],
     )
     # The pulse of these tests is coarser than their minute: the alarms see one datum in several.
-    serving.cloud.sagemaker.clock.scale, before = 0.005, serving.cloud.sagemaker.clock.scale
+    serving.cloud.sagemaker.clock.scale, before = 0.002, serving.cloud.sagemaker.clock.scale
     try:
         until(lambda: serving.processes() == 0)
         until(lambda: serving.described()["EndpointStatus"] == "InService")

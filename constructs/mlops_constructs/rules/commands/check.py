@@ -6,7 +6,7 @@ import argparse
 import sys
 
 from mlops_constructs.rules import Finding, TemplateError, check_file
-from mlops_constructs.rules.engine.report import FORMATS
+from mlops_constructs.rules.engine.report import FORMATS, counted
 from mlops_constructs.rules.engine.sources import Source, find_sources
 
 
@@ -31,6 +31,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Check the files, print the findings, and return the exit status."""
     findings: list[Finding] = []
+    checked = 0
     unreadable: list[TemplateError] = []
     sources: dict[Source, None] = {}
     for argument in arguments.files:
@@ -44,6 +45,7 @@ def run(arguments: argparse.Namespace) -> int:
         except TemplateError as error:
             unreadable.append(error)
             continue
+        checked += 1
         findings.extend(f for f in found if (f.resource, f.rule) not in source.acknowledged)
     output = FORMATS[arguments.format](findings)
     if output:
@@ -52,14 +54,10 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"mlops-constructs: {reason}", file=sys.stderr)
     errors = sum(finding.severity == "error" for finding in findings)
     summary = (
-        f"{_count(len(sources), 'template')} checked: {_count(errors, 'error')}, "
-        f"{_count(len(findings) - errors, 'warning')}"
+        f"{counted(checked, 'template')} checked: {counted(errors, 'error')}, "
+        f"{counted(len(findings) - errors, 'warning')}"
     )
     print(summary, file=sys.stderr)
     if unreadable:
         return 2
     return 1 if errors else 0
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -10,6 +10,11 @@ from mlops_constructs.rules.catalogue import find_rule
 from mlops_constructs.rules.engine.rule import Finding, Rule
 
 
+def counted(number: int, noun: str) -> str:
+    """A number of things, in words: ``1 template``, ``2 templates``."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
 def as_text(findings: Sequence[Finding]) -> str:
     """One paragraph a finding, in the file:line form that editors and terminals link."""
     lines = []

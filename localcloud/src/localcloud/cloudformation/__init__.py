@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from localcloud import emulator
 from localcloud.cloudformation import corrections
+from localcloud.cloudformation.buses import BUSES
 from localcloud.cloudformation.delivery import DELIVERY
 from localcloud.cloudformation.network import NETWORK
 from localcloud.cloudformation.operations import OPERATIONS
@@ -26,7 +27,8 @@ def register(cloud: SageMaker) -> None:
         if type_name.startswith(_PREFIX) and name in kinds():
             of = schema(type_name)
             _add(of, SPECIAL.get(name, SageMakerResource)(cloud, of), tagged=name not in _UNTAGGED)
-    for type_name, implementation in {**DELIVERY, **NETWORK, **OPERATIONS, **TRAILS}.items():
+    others = {**BUSES, **DELIVERY, **NETWORK, **OPERATIONS, **TRAILS}
+    for type_name, implementation in others.items():
         of = schema(type_name)
         _add(of, implementation(cloud, of), tagged=False)
     corrections.register(cloud)

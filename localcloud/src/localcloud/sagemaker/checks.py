@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from botocore.exceptions import ClientError
 
 from localcloud.errors import invalid
-from localcloud.sagemaker import errors, rules
+from localcloud.sagemaker import errors, rules, shared
 from localcloud.sagemaker.kinds import kind
 from localcloud.sagemaker.service import SageMaker
 from localcloud.sagemaker.store import Json
@@ -81,10 +81,16 @@ def _containers_can_start(cloud: SageMaker, data: Json) -> None:
         raise invalid("Exactly one of PrimaryContainer and Containers must be given.")
     for container in several or [primary]:
         package = container.get("ModelPackageName")
+        role = str(data.get("ExecutionRoleArn") or "")
         if package:
-            _exists(cloud, "ModelPackage", {"ModelPackageArn": package})
+            found = shared.package(cloud, package, "CreateModel")
+            if found is None:
+                _exists(cloud, "ModelPackage", {"ModelPackageArn": package})
+            else:
+                shared.require_readable(cloud, role, shared.first_container(found.data))
         elif not container.get("Image"):
             raise invalid("A container must have an Image or a ModelPackageName.")
+        shared.require_readable(cloud, role, container)
         if container.get("ModelDataUrl") and container.get("Mode") != "MultiModel":
             _object_exists(cloud, container["ModelDataUrl"])
 

@@ -4,6 +4,10 @@ Source: SageMaker developer guide, "Deployment guardrails". The alarms of the de
 before the first step and in all baking periods; when one fires, all traffic goes back to the fleet
 that was there. No request is lost: a fleet is stopped when it has answered what it took.
 
+The last baking period, with all traffic on the new fleet and the old one standing by, takes
+``TerminationWaitInSeconds``, as in the guide's example of "All at once traffic shifting"; without
+it, ``WaitIntervalInSeconds``. The API reference has the former begin after the deployment.
+
 ``MaximumExecutionTimeoutInSeconds`` is not counted: models start in real time here, all waits in
 scaled time.
 """
@@ -104,8 +108,6 @@ class Deployment:
         open_queue(self.cloud, record)
         crud.set_status(self.cloud, record, "InService")
         if route:
-            wait = _policy(self.settings).get("TerminationWaitInSeconds", 0)
-            self.cloud.clock.sleep(wait, stop)
             route.stable.stop()
 
     # --- traffic ---------------------------------------------------------------------------------
@@ -241,13 +243,13 @@ def steps(settings: Json, variants: list[Json]) -> Iterator[tuple[float, float]]
         # Guardrails do not apply to serverless variants: all at once, without baking.
         routing = {}
     wait = routing.get("WaitIntervalInSeconds", 0)
+    last = (routing and _policy(settings).get("TerminationWaitInSeconds")) or wait
     if routing.get("Type") == "CANARY":
         yield _share(routing["CanarySize"], variants), wait
-        yield 1.0, wait
     elif routing.get("Type") == "LINEAR":
-        yield from _linear(_share(routing["LinearStepSize"], variants), wait)
-    else:
-        yield 1.0, wait
+        for share in _linear(_share(routing["LinearStepSize"], variants)):
+            yield share, wait
+    yield 1.0, last
 
 
 def reason(error: Exception) -> str:
@@ -257,11 +259,12 @@ def reason(error: Exception) -> str:
     return str(error) or type(error).__name__
 
 
-def _linear(size: float, wait: float) -> Iterator[tuple[float, float]]:
-    share = 0.0
+def _linear(size: float) -> Iterator[float]:
+    """The shares before the whole."""
+    share = size
     while share < 1.0:
-        share = min(1.0, round(share + size, 6))
-        yield share, wait
+        yield share
+        share = round(share + size, 6)
 
 
 def _share(size: Json, variants: list[Json]) -> float:

@@ -31,8 +31,14 @@ _UPPER_SNAKE = {"Endpoint": "EndpointStatus"}
 """Statuses that the event writes as ``IN_SERVICE`` where the API writes ``InService``."""
 
 
-def state_changed(record: Record, tags: dict[str, str] | None = None) -> None:
-    """Tell the event bus that the state of a resource changed, if its kind has an event."""
+def state_changed(record: Record, tags: dict[str, str] | None = None, **more: Any) -> None:
+    """Tell the event bus that the state of a resource changed, if its kind has an event.
+
+    Args:
+        record: The resource.
+        tags: Its tags.
+        more: What the event says beyond what the resource is.
+    """
     detail_type = _DETAIL_TYPES.get(record.kind)
     if not detail_type:
         return
@@ -42,6 +48,7 @@ def state_changed(record: Record, tags: dict[str, str] | None = None) -> None:
     if status:
         detail[status] = _upper_snake(detail[status])
     detail["Tags"] = tags or {}
+    detail |= more
     put(detail_type, detail, [record.arn])
 
 

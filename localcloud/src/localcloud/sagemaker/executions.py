@@ -7,35 +7,29 @@ import secrets
 import string
 import threading
 import time
-from datetime import UTC, datetime
-from typing import Any
 
 from localcloud import emulator
-from localcloud.dag.caching import CachedStep, StepCache
+from localcloud.dag.caching import StepCache
 from localcloud.dag.callbacks import Answer
 from localcloud.dag.definition import Definition, parse
 from localcloud.dag.execution import run_execution
 from localcloud.dag.parameters import resolve_parameters
-from localcloud.dag.records import StepRecord
 from localcloud.dag.selection import Reused, Selection, select, unfinished
 from localcloud.errors import invalid
-from localcloud.model import plain
-from localcloud.sagemaker import events
 from localcloud.sagemaker.adapters import EmulatorObjects, InProcessControl
+from localcloud.sagemaker.execution_status import set_status, tell_execution, tell_step
 from localcloud.sagemaker.kinds import PIPELINE_EXECUTION
 from localcloud.sagemaker.listing import paginate
 from localcloud.sagemaker.pipelines import RUNNING, executions
 from localcloud.sagemaker.service import SageMaker, operation
+from localcloud.sagemaker.step_cache import PipelineCache
 from localcloud.sagemaker.store import Json, Record
 
 logger = logging.getLogger("localcloud.executions")
 
-_EXECUTION_EVENT = "SageMaker Model Building Pipeline Execution Status Change"
-_STEP_EVENT = "SageMaker Model Building Pipeline Execution Step Status Change"
 _ID_CHARACTERS = string.ascii_lowercase + string.digits
 _STEPS_PER_PAGE = 100
 _RETRIED = frozenset({"Failed", "Stopped"})
-_ENDED = frozenset({"Failed", "Stopped", "Succeeded"})
 # Two requests with one token at the same moment start one execution. A lock of its own: events of
 # a start may start another pipeline.
 _STARTING = threading.RLock()
@@ -111,7 +105,7 @@ def start(
     )
     cloud.store.add(cloud.scope, record)
     cloud.touch(pipeline, LastRunTime=now)
-    _tell_execution(cloud, record, None)
+    tell_execution(record, None)
     _begin(cloud, pipeline, record, selection, cached=cached)
     return record
 
@@ -136,7 +130,7 @@ def retry_pipeline_execution(cloud: SageMaker, request: Json) -> Json:
         ]
     if request.get("ParallelismConfiguration"):
         cloud.touch(record, ParallelismConfiguration=request["ParallelismConfiguration"])
-    _set_status(cloud, record, "Executing", FailureReason=None)
+    set_status(cloud, record, "Executing", FailureReason=None)
     pipeline = cloud.require(
         "Pipeline", {"PipelineName": record.data["PipelineArn"]}, "RetryPipelineExecution"
     )
@@ -179,7 +173,7 @@ def stop_pipeline_execution(cloud: SageMaker, request: Json) -> Json:
             f"Pipeline execution with ARN {record.arn} has status {status}: it cannot be stopped."
         )
     if status == "Executing":
-        _set_status(cloud, record, "Stopping")
+        set_status(cloud, record, "Stopping")
     cloud.runs.stop(record.arn)
     return record.data
 
@@ -273,7 +267,7 @@ def _begin(
     *,
     cached: bool = True,
 ) -> None:
-    cache = _Cache(cloud, pipeline, finds=cached)
+    cache = PipelineCache(cloud, pipeline, finds=cached)
     cloud.runs.start(
         record.arn,
         lambda stop: _run(cloud, pipeline, record, stop=stop, cache=cache, selection=selection),
@@ -301,7 +295,7 @@ def _run(
             objects=EmulatorObjects(cloud, scope),
             parallelism=parallel.get("MaxParallelExecutionSteps"),
             cache=cache,
-            on_step=emulator.bound(lambda step: _tell_step(cloud, record, step)),
+            on_step=emulator.bound(lambda step: tell_step(cloud, record, step)),
             stop=stop,
             time_scale=cloud.settings.time_scale,
             callbacks=cloud.callbacks,
@@ -309,103 +303,6 @@ def _run(
         )
     except Exception as error:
         logger.exception("%s", record.arn)
-        _set_status(cloud, record, "Failed", FailureReason=f"InternalServerError: {error}")
+        set_status(cloud, record, "Failed", FailureReason=f"InternalServerError: {error}")
         return
-    _set_status(cloud, record, outcome.status, FailureReason=outcome.failure_reason)
-
-
-class _Cache:
-    """The steps of a pipeline that succeeded, kept with the pipeline."""
-
-    def __init__(self, cloud: SageMaker, pipeline: Record, *, finds: bool) -> None:
-        self._finds = finds
-        self._lock = cloud.store.lock
-        self._steps: dict[str, list[Json]] = pipeline.hidden.setdefault("cache", {})
-
-    def find(self, pipeline_name: str, key: str, since: datetime | None) -> CachedStep | None:
-        """The latest step with this key that was completed at or after ``since``."""
-        del pipeline_name
-        if not self._finds:
-            return None
-        oldest = since.timestamp() if since else 0.0
-        with self._lock:
-            recent = [step for step in self._steps.get(key, []) if step["completed"] >= oldest]
-        if not recent:
-            return None
-        latest = max(recent, key=lambda step: float(step["completed"]))
-        completed = datetime.fromtimestamp(latest["completed"], UTC)
-        return CachedStep(**{**latest, "completed": completed})
-
-    def store(self, pipeline_name: str, key: str, step: CachedStep) -> None:
-        """Remember a step that succeeded."""
-        del pipeline_name
-        kept = {
-            "execution_arn": step.execution_arn,
-            "completed": step.completed.timestamp(),
-            "properties": plain(step.properties),
-            "metadata": plain(step.metadata),
-        }
-        with self._lock:
-            self._steps.setdefault(key, []).append(kept)
-
-
-def _set_status(cloud: SageMaker, record: Record, status: str, **changes: Any) -> None:
-    previous = record.data["PipelineExecutionStatus"]
-    cloud.touch(record, PipelineExecutionStatus=status, **changes)
-    _tell_execution(cloud, record, previous)
-
-
-def _tell_execution(cloud: SageMaker, record: Record, previous: str | None) -> None:
-    del cloud
-    data = record.data
-    detail = {
-        "pipelineExecutionDisplayName": data["PipelineExecutionDisplayName"],
-        "currentPipelineExecutionStatus": data["PipelineExecutionStatus"],
-        "previousPipelineExecutionStatus": previous,
-        "executionStartTime": _iso(data["CreationTime"]),
-        "pipelineArn": data["PipelineArn"],
-        "pipelineExecutionArn": record.arn,
-    }
-    if data["PipelineExecutionStatus"] not in RUNNING:
-        detail["executionEndTime"] = _iso(data["LastModifiedTime"])
-    events.put(_EXECUTION_EVENT, detail, [data["PipelineArn"], record.arn])
-
-
-def _tell_step(cloud: SageMaker, record: Record, step: StepRecord) -> None:
-    shown: Json = plain(step.as_api())
-    steps: list[Json] = record.hidden["steps"]
-    with cloud.store.lock:
-        index = next((i for i, s in enumerate(steps) if s["StepName"] == step.step_name), None)
-        previous = None if index is None else steps[index]["StepStatus"]
-        if index is None:
-            steps.append(shown)
-        else:
-            steps[index] = shown
-        if step.step_status in _ENDED:
-            record.hidden.setdefault("results", {})[step.step_name] = plain(
-                {
-                    "status": step.step_status,
-                    "properties": step.properties,
-                    "metadata": step.metadata,
-                }
-            )
-    if previous == shown["StepStatus"]:
-        return
-    detail = {
-        "metadata": shown.get("Metadata") or {},
-        "stepStartTime": _iso(shown["StartTime"]),
-        "stepEndTime": _iso(shown["EndTime"]) if "EndTime" in shown else None,
-        "previousStepStatus": previous,
-        "currentStepStatus": shown["StepStatus"],
-        "stepName": step.step_name,
-        "stepType": step.step_type,
-        "failureReason": shown.get("FailureReason", ""),
-        "cacheHitResult": shown.get("CacheHitResult"),
-        "pipelineArn": record.data["PipelineArn"],
-        "pipelineExecutionArn": record.arn,
-    }
-    events.put(_STEP_EVENT, detail, [record.data["PipelineArn"], record.arn])
-
-
-def _iso(moment: float) -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(moment))
+    set_status(cloud, record, outcome.status, FailureReason=outcome.failure_reason)

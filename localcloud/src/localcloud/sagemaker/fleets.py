@@ -8,7 +8,7 @@ from uuid import uuid4
 
 from localcloud.compute.ports import S3Uri
 from localcloud.emulator import Scope
-from localcloud.sagemaker import metrics
+from localcloud.sagemaker import metrics, shared
 from localcloud.sagemaker.adapters import EmulatorLogs, EmulatorObjects
 from localcloud.sagemaker.metrics import INSTANCE_NAMESPACE, Meter, Utilization
 from localcloud.sagemaker.routes import Fleet, Variant
@@ -69,6 +69,8 @@ def _variant(cloud: SageMaker, endpoint: str, config: Json, item: Json) -> Varia
         return Variant(name, weight, None, meter)
     model = cloud.require("Model", {"ModelName": item["ModelName"]}, "DescribeModel").data
     containers = model_containers(cloud, model)
+    for container in containers:
+        shared.require_readable(cloud, str(model.get("ExecutionRoleArn") or ""), container)
     make = instances_of(cloud, endpoint, item, model=model, containers=containers, meter=meter)
     serverless = item.get("ServerlessConfig")
     pool = (
@@ -229,10 +231,11 @@ def model_containers(cloud: SageMaker, model: Json) -> list[Json]:
 def _with_package(cloud: SageMaker, container: Json) -> Json:
     if not container.get("ModelPackageName"):
         return container
-    package = cloud.require(
-        "ModelPackage", {"ModelPackageArn": container["ModelPackageName"]}, "DescribeModelPackage"
+    arn = container["ModelPackageName"]
+    package = shared.find(cloud, arn) or cloud.require(
+        "ModelPackage", {"ModelPackageArn": arn}, "DescribeModelPackage"
     )
-    specification = package.data["InferenceSpecification"]["Containers"][0]
+    specification = shared.first_container(package.data)
     environment = {
         **(specification.get("Environment") or {}),
         **(container.get("Environment") or {}),

@@ -21,7 +21,7 @@ from localcloud.responses import (
     json_response,
     parsed,
 )
-from localcloud.sagemaker import asynchronous, online_store, runtime
+from localcloud.sagemaker import asynchronous, online_store, runtime, trail
 from localcloud.sagemaker.service import SageMaker
 
 logger = logging.getLogger("localcloud.http")
@@ -58,7 +58,7 @@ def respond(cloud: SageMaker, request: Request) -> Response:
 def _dispatch(cloud: SageMaker, request: Request) -> Response:
     target = request.headers.get("x-amz-target", "")
     if target.startswith(_TARGET):
-        return json_response(cloud.call(target.removeprefix(_TARGET), parsed(request.body)))
+        return json_response(_control(cloud, target.removeprefix(_TARGET), request))
     invocation = _INVOKE.fullmatch(request.path)
     if invocation and invocation[2] == "invocations":
         return _invocation(cloud, unquote(invocation[1]), request)
@@ -80,6 +80,20 @@ def _dispatch(cloud: SageMaker, request: Request) -> Response:
     raise ServiceError(
         "UnknownOperationException", f"Unknown operation: {request.method} {request.path}"
     )
+
+
+def _control(cloud: SageMaker, operation: str, request: Request) -> dict[str, Any]:
+    """Carry out an operation of the control plane, and tell who asked for it."""
+    members = parsed(request.body)
+    identity = emulator.caller_identity(request.headers, request.query)
+    agent = request.headers.get("user-agent", "")
+    try:
+        answer = cloud.call(operation, members)
+    except ServiceError as error:
+        trail.tell(cloud, operation, members, identity, agent=agent, refused=error)
+        raise
+    trail.tell(cloud, operation, members, identity, agent=agent)
+    return answer
 
 
 def _invocation(cloud: SageMaker, endpoint: str, request: Request) -> Response:

@@ -5,11 +5,24 @@ from __future__ import annotations
 import json
 import time
 
+from localcloud import emulator
 from localcloud.errors import ServiceError, invalid
-from localcloud.sagemaker import crud, errors, events
+from localcloud.sagemaker import crud, errors, events, shared
 from localcloud.sagemaker.kinds import kind
 from localcloud.sagemaker.service import SageMaker, operation
 from localcloud.sagemaker.store import Json, Record
+
+_TOLD = frozenset(
+    {
+        "ApprovalDescription",
+        "CustomerMetadataProperties",
+        "InferenceSpecification",
+        "ModelApprovalStatus",
+        "ModelLifeCycle",
+    }
+)
+"""What an event says was updated, by its example in the developer guide ("Events that Amazon
+SageMaker AI sends to Amazon EventBridge"). Assumption: those that the request has."""
 
 
 @crud.prepare("ModelPackage")
@@ -85,7 +98,8 @@ def update_model_package(cloud: SageMaker, request: Json) -> Json:
         *changes.pop("AdditionalInferenceSpecificationsToAdd", []),
     ] or None
     cloud.touch(record, **changes)
-    events.state_changed(record)
+    with emulator.within(shared.scope_of(record.arn)):
+        events.state_changed(record, UpdatedModelPackageFields=sorted(_TOLD & set(request)))
     return record.data
 
 
@@ -93,7 +107,7 @@ def update_model_package(cloud: SageMaker, request: Json) -> Json:
 def delete_model_package(cloud: SageMaker, request: Json) -> Json:
     """Delete a model package; models made from it stay."""
     record = _package(cloud, request["ModelPackageName"], "DeleteModelPackage")
-    cloud.store.remove(cloud.scope, record)
+    cloud.store.remove(shared.scope_of(record.arn), record)
     return {}
 
 
@@ -146,4 +160,5 @@ def _with_policy(cloud: SageMaker, request: Json, verb: str) -> Record:
 
 def _package(cloud: SageMaker, name: str, operation_name: str) -> Record:
     arn = name.lower() if name.startswith("arn:") else cloud.arn(f"model-package/{name}")
-    return cloud.require("ModelPackage", {"ModelPackageArn": arn}, operation_name)
+    of_another = shared.package(cloud, arn, operation_name)
+    return of_another or cloud.require("ModelPackage", {"ModelPackageArn": arn}, operation_name)

@@ -191,7 +191,13 @@ def _metrics(alarm: Json) -> list[tuple[str, Json, str, float]]:
 
 
 def _state(alarm: Json, datapoints: Series) -> str | None:
-    """The state that these data mean; None to stay as it is."""
+    """The state that these data mean; None to stay as it is.
+
+    Source: CloudWatch user guide, "Configuring how CloudWatch alarms treat missing data" and
+    "Avoiding premature transitions to alarm state": few data mean an alarm only if all of them
+    breach and the oldest is as old as ``DatapointsToAlarm``. Fewer and younger ones that breach
+    are not in its tables: here they change nothing.
+    """
     periods = int(alarm.get("EvaluationPeriods") or 1)
     needed = int(alarm.get("DatapointsToAlarm") or periods)
     # Older data stand in for what is missing among the newest.
@@ -199,17 +205,17 @@ def _state(alarm: Json, datapoints: Series) -> str | None:
     breaching = sum(_breaches(alarm, value) for value in real)
     missing = periods - len(real)
     treatment = alarm.get("TreatMissingData") or "missing"
-    if not missing or treatment == "notBreaching":
-        return "ALARM" if breaching >= needed else "OK"
     if treatment == "breaching":
-        return "ALARM" if breaching + missing >= needed else "OK"
-    if treatment == "ignore":
-        if breaching >= needed:
-            return "ALARM"
-        return "OK" if breaching + missing < needed else None
+        breaching += missing
+    if not missing or breaching >= needed or treatment in ("breaching", "notBreaching"):
+        return "ALARM" if breaching >= needed else "OK"
     if not real:
-        return "INSUFFICIENT_DATA"
-    return "ALARM" if breaching >= min(needed, len(real)) else "OK"
+        return "INSUFFICIENT_DATA" if treatment == "missing" else None
+    if breaching < len(real):
+        return "OK"
+    oldest = next(age for age, value in enumerate(datapoints) if value is not None)
+    is_old = len(datapoints) - oldest >= needed
+    return "ALARM" if is_old and treatment == "missing" else None
 
 
 def _breaches(alarm: Json, value: float) -> bool:
