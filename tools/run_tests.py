@@ -38,7 +38,10 @@ _NONE_COLLECTED = 5
 
 #: Suites of one lane run one after the other; the lanes run side by side.
 _LANES: tuple[tuple[tuple[str, tuple[str, ...]], ...], ...] = (
-    (("deploy", (_MAIN, "tests/deploy")),),
+    (
+        ("deploy", (_MAIN, "tests/deploy")),
+        ("pipeline code", ("pipeline_code/.venv/bin/python", "tests/pipeline_code")),
+    ),
     (("constructs", (_MAIN, *_CONSTRUCTS)),),
     (
         (
@@ -50,10 +53,7 @@ _LANES: tuple[tuple[tuple[str, tuple[str, ...]], ...], ...] = (
             ),
         ),
     ),
-    (
-        ("pipeline code", ("pipeline_code/.venv/bin/python", "tests/pipeline_code")),
-        ("local cloud", ("localcloud/.venv/bin/python", "tests/localcloud")),
-    ),
+    (("local cloud", ("localcloud/.venv/bin/python", "tests/localcloud")),),
 )
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import subprocess
 from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Any
 import pytest
 
 from localcloud import emulator
-from localcloud.settings import Settings
+from localcloud.settings import Settings, command_environment
 from tests.localcloud.support import Cloud
 
 
@@ -90,3 +91,25 @@ def test_a_table_is_read_whole_while_another_thread_writes() -> None:
         list(busy.items())
     emulator.read_tables_whole()
     assert [value for key, value in table.items() if key == "metric"] == [1]
+
+
+def test_commands_look_more_often_for_the_end_of_a_stack(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NODE_OPTIONS", "--max-old-space-size=900")
+    options = command_environment("http://127.0.0.1:4566", "us-east-1")["NODE_OPTIONS"]
+    assert options.startswith("--max-old-space-size=900 --require ")
+    monkeypatch.setenv("NODE_OPTIONS", options)
+    again = command_environment("http://127.0.0.1:4566", "us-east-1")["NODE_OPTIONS"]
+    assert again == options
+    # The function that waits in the CDK command, and any other.
+    code = """
+        async function waitFor() { await new Promise((done) => setTimeout(done, 5000)); }
+        const start = Date.now();
+        const other = setTimeout(() => {}, 5000);
+        waitFor().then(() => { clearTimeout(other); console.log(Date.now() - start); });
+        require("util").promisify(setTimeout)(1, "kept").then(console.log);
+    """
+    told = subprocess.run(
+        ["node", "-e", code], capture_output=True, text=True, check=True, timeout=30
+    ).stdout.split()
+    assert told[0] == "kept"
+    assert int(told[1]) < 4000

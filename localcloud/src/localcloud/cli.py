@@ -20,6 +20,7 @@ from localcloud.settings import (
     Settings,
     SettingsError,
     client_environment,
+    command_environment,
 )
 
 _LOG_LINES = 100
@@ -114,7 +115,7 @@ def _logs(options: argparse.Namespace) -> int:
 
 
 def _env(options: argparse.Namespace) -> int:
-    for name, value in _environment(options.name).items():
+    for name, value in client_environment(*_running(options.name)).items():
         print(f"export {name}={shlex.quote(value)}")
     return 0
 
@@ -127,7 +128,7 @@ def _exec(options: argparse.Namespace) -> int:
     inherited = {k: v for k, v in os.environ.items() if k not in _FOREIGN}
     try:
         return subprocess.run(
-            command, env=inherited | _environment(options.name), check=False
+            command, env=inherited | command_environment(*_running(options.name)), check=False
         ).returncode
     except FileNotFoundError as error:
         raise InstanceError(f"exec: there is no command {command[0]!r}.") from error
@@ -136,7 +137,8 @@ def _exec(options: argparse.Namespace) -> int:
 _FOREIGN = frozenset({"AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_SESSION_TOKEN", "AWS_ROLE_ARN"})
 
 
-def _environment(name: str) -> dict[str, str]:
+def _running(name: str) -> tuple[str, str]:
+    """The address and the region of an instance."""
     instance = Instance(name)
     facts = instance.facts()
     if facts is None or instance.state() != "running":
@@ -144,7 +146,7 @@ def _environment(name: str) -> dict[str, str]:
             f"Instance {name!r} is not running (looked in {instance.home}). "
             "Start it with `localcloud up`, or set LOCALCLOUD_HOME to where it was started."
         )
-    return client_environment(facts.url, facts.region)
+    return facts.url, facts.region
 
 
 def _parser() -> argparse.ArgumentParser:

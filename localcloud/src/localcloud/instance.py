@@ -24,7 +24,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from localcloud.settings import HOST, NODE_MODULES, Settings, client_environment
+from localcloud.settings import HOST, NODE_MODULES, Settings, command_environment
 
 State = Literal["running", "crashed", "stopped"]
 
@@ -94,7 +94,7 @@ class Instance:
         shown: dict[str, Any] = {"name": self.name, "state": state, "log": str(self.log)}
         if facts:
             shown |= asdict(facts)
-            shown["environment"] = client_environment(facts.url, facts.region)
+            shown["environment"] = command_environment(facts.url, facts.region)
         return shown
 
     # --- up and down -----------------------------------------------------------------------------

@@ -139,3 +139,14 @@ def client_environment(url: str, region: str) -> dict[str, str]:
         "AWS_EC2_METADATA_DISABLED": "true",
         "CDK_DISABLE_CLI_TELEMETRY": "1",
     }
+
+
+def command_environment(url: str, region: str) -> dict[str, str]:
+    """The variables for a command: those of clients, and a CDK that looks more often for its end.
+
+    ``quick_cdk.cjs`` says why. Options that Node.js has already are kept.
+    """
+    script = json.dumps(str(Path(__file__).with_name("quick_cdk.cjs")))
+    given = os.environ.get("NODE_OPTIONS", "")
+    options = given if script in given else f"{given} --require {script}".strip()
+    return {**client_environment(url, region), "NODE_OPTIONS": options}

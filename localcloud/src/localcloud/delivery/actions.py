@@ -19,7 +19,7 @@ from localcloud.errors import ServiceError
 from localcloud.sagemaker.adapters import EmulatorLogs, EmulatorObjects
 from localcloud.sagemaker.service import SageMaker
 from localcloud.sagemaker.store import Json
-from localcloud.settings import client_environment
+from localcloud.settings import command_environment
 
 _APPROVAL_SECONDS = 7 * 24 * 3600
 _WAKE_SECONDS = 0.05
@@ -127,7 +127,7 @@ class Actions:
             *json.loads(action["configuration"].get("EnvironmentVariables", "[]")),
         )
         url = self._cloud.settings.url
-        machine = client_environment(url, self._scope.region)
+        machine = command_environment(url, self._scope.region)
         return {
             **{name: value for name, value in machine.items() if name not in _KEYS},
             "PATH": os.environ["PATH"],
