@@ -52,6 +52,7 @@ class Writer(ABC):
         self._modules: set[str] = set()
         self._resources: dict[str, L1 | None] = {}
         self._parameters: set[str] = set()
+        self._conditions: set[str] = set()
         self._fetched: dict[str, str] = {}
 
     def program(self) -> str:
@@ -110,10 +111,8 @@ class Writer(ABC):
     def _intrinsic(self, key: str, inner: Any) -> str | None:
         if key == "Ref" and inner in _PSEUDO:
             return self._fetched[f"cdk.Aws.{_PSEUDO[inner]}"]
-        if key == "Ref" and inner in self._parameters:
-            return f"p_{inner}.{self.name('value_as_string')}"
-        if key == "Ref" and inner in self._resources:
-            return f"r_{inner}.ref"
+        if key in ("Condition", "Ref") and (named := self._reference(key, inner)):
+            return named
         if key == "Fn::GetAtt":
             return self._attribute(*(inner if isinstance(inner, list) else inner.split(".", 1)))
         if key == "Fn::Join" and inner[0] == "":
@@ -126,6 +125,13 @@ class Writer(ABC):
         if key == "Fn::Select":
             parts = [int(parts[0]), *parts[1:]]
         return self.call(_FUNCTIONS[key], [self.raw(part) for part in parts])
+
+    def _reference(self, key: str, name: Any) -> str | None:
+        if key == "Condition":
+            return f"c_{name}" if name in self._conditions else None
+        if name in self._parameters:
+            return f"p_{name}.{self.name('value_as_string')}"
+        return f"r_{name}.ref" if name in self._resources else None
 
     def _attribute(self, resource: str, wanted: str) -> str:
         l1 = self._resources[resource]
@@ -157,12 +163,20 @@ class Writer(ABC):
         yield self.new("stack", "cdk.Stack", stack, self._options(template, "Description"))
         yield from self._fetch(template)
         for name in sorted(self._parameters):
-            options = self._options(template["Parameters"][name], "Type", "Default", "Description")
+            given = template["Parameters"][name]
+            options = self._options(given, "Type", "Default", "Description")
+            if "AllowedValues" in given:
+                options.append(("allowed_values", self.raw(given["AllowedValues"])))
             yield self.new(f"p_{name}", "cdk.CfnParameter", name, options)
         for name, mapping in template.get("Mappings", {}).items():
             yield self.new(f"m_{name}", "cdk.CfnMapping", name, [("mapping", self.raw(mapping))])
-        for name, expression in template.get("Conditions", {}).items():
-            options = [("expression", self.raw(expression))]
+        conditions = template.get("Conditions", {})
+        self._conditions = set(conditions)
+        # Those that name no other come first; none here names one that names one.
+        for name in sorted(
+            conditions, key=lambda each: '"Condition"' in json.dumps(conditions[each])
+        ):
+            options = [("expression", self.raw(conditions[name]))]
             yield self.new(f"c_{name}", "cdk.CfnCondition", name, options)
         for name, resource in ordered(template):
             yield from self._resource(name, resource)

@@ -20,10 +20,16 @@ TEMPLATE: Template = {
     "Description": "A stack.",
     "Parameters": {
         "Model": {"Type": "String", "Default": "none", "Description": "Which model."},
+        "Stands": {"Type": "String", "Default": "true", "AllowedValues": ["true", "false"]},
         "BootstrapVersion": {"Type": "String"},
     },
     "Mappings": {"Images": {"us-east-1": {"Account": "1"}}},
-    "Conditions": {"HasModel": {"Fn::Not": [{"Fn::Equals": [{"Ref": "Model"}, "none"]}]}},
+    "Conditions": {
+        "Exists": {
+            "Fn::And": [{"Condition": "HasModel"}, {"Fn::Equals": [{"Ref": "Stands"}, "true"]}]
+        },
+        "HasModel": {"Fn::Not": [{"Fn::Equals": [{"Ref": "Model"}, "none"]}]},
+    },
     "Resources": {
         "Policy": {
             "Type": "AWS::IAM::Policy",
@@ -70,7 +76,7 @@ TEMPLATE: Template = {
                     }
                 ]
             },
-            "Condition": "HasModel",
+            "Condition": "Exists",
             "DependsOn": ["Policy", "Role"],
         },
         "Own": {
