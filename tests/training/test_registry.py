@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, cast
 
 import aws_cdk as cdk
 import pytest
-from aws_cdk import aws_iam as iam, aws_sns as sns
+from aws_cdk import aws_iam as iam, aws_kms as kms, aws_sns as sns
 from aws_cdk.aws_events_targets import SnsTopic
 
 from mlops_constructs.common.errors import ValidationError
@@ -183,6 +183,26 @@ def test_bad_input(stack: cdk.Stack, arguments: dict[str, str], what: str) -> No
     with pytest.raises(ValidationError) as refused:
         registry(stack, **arguments)
     assert {problem.what for problem in refused.value.problems} >= {what}
+
+
+def test_wrong_types_are_refused_by_the_name_of_the_argument(stack: cdk.Stack) -> None:
+    group = registry(stack)
+    key: Any = kms.Key(stack, "Key", enable_key_rotation=True)
+    wrong: Any = {
+        "accounts": lambda: group.grant_deploy(cast("Any", 123456789012), buckets=[]),
+        "buckets": lambda: group.grant_deploy("123456789012", buckets=cast("Any", ["models"])),
+        "minimum": lambda: group.approve_when(
+            "Text", minimum=cast("Any", {"auc": "0.9"}), encryption_key=key
+        ),
+        "minimum['auc'] and maximum['auc']": lambda: group.approve_when(
+            "Never", minimum={"auc": 0.9}, maximum={"auc": 0.8}, encryption_key=key
+        ),
+    }
+    for what, use in wrong.items():
+        with pytest.raises(ValidationError) as refused:
+            use()
+        assert what in {problem.what for problem in refused.value.problems}
+        group.node.try_remove_child("Deploy")
 
 
 def test_two_registries_share_a_function(stack: cdk.Stack) -> None:

@@ -17,6 +17,7 @@ What fits what (SageMaker developer guide, "Serverless Inference", "Asynchronous
 from __future__ import annotations
 
 from mlops_constructs.common.errors import Problems
+from mlops_constructs.common.given import check_fields
 from mlops_constructs.common.network import JobNetwork
 from mlops_constructs.serving.capture import DataCapture
 from mlops_constructs.serving.components import InferenceComponents
@@ -29,7 +30,6 @@ from mlops_constructs.serving.compute import (
 )
 from mlops_constructs.serving.containers import DirectContainers, MultiModel, SerialPipeline
 from mlops_constructs.serving.deployment import Deployment, Rolling, default_policy
-from mlops_constructs.serving.given import check_fields
 from mlops_constructs.serving.model import ModelSource
 from mlops_constructs.serving.variants import (
     Beside,

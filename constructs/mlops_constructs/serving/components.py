@@ -20,9 +20,9 @@ from typing import Any
 from aws_cdk import Duration
 
 from mlops_constructs.common.errors import Problems
+from mlops_constructs.common.given import whole_seconds
 from mlops_constructs.common.tokens import is_token
 from mlops_constructs.rules import instances
-from mlops_constructs.serving.given import whole_seconds
 from mlops_constructs.serving.model import ModelSource, check_archive
 
 #: The longest name of a component (botocore, ``InferenceComponentName``).

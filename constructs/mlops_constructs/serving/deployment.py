@@ -33,8 +33,8 @@ from typing import Any
 from aws_cdk import Duration
 
 from mlops_constructs.common.errors import Problems
+from mlops_constructs.common.given import whole_seconds
 from mlops_constructs.common.tokens import is_token
-from mlops_constructs.serving.given import whole_seconds
 
 _LONGEST_WAIT_SECONDS = 3600
 _LONGEST_DEPLOYMENT_SECONDS = 28800

@@ -40,6 +40,7 @@ from constructs import Construct
 
 from mlops_constructs.common.encryption import ensure_key
 from mlops_constructs.common.errors import Problems
+from mlops_constructs.common.given import check_given
 from mlops_constructs.common.naming import check_name
 from mlops_constructs.common.network import JobNetwork
 from mlops_constructs.common.regions import check_region
@@ -62,7 +63,6 @@ from mlops_constructs.serving.compute import (
 from mlops_constructs.serving.containers import SerialPipeline
 from mlops_constructs.serving.dashboard import make_dashboard
 from mlops_constructs.serving.deployment import Deployment, Rolling
-from mlops_constructs.serving.given import check_given
 from mlops_constructs.serving.interface import VARIANT_NAME, ServingEndpoint
 from mlops_constructs.serving.model import ModelSource
 from mlops_constructs.serving.notes import annotate

@@ -34,6 +34,7 @@ from constructs import Construct
 from mlops_constructs.common.encryption import ensure_key
 from mlops_constructs.common.errors import Problems
 from mlops_constructs.common.findings import acknowledge_wildcards
+from mlops_constructs.common.given import check_given
 from mlops_constructs.common.grants import allow_read, allow_volume_key, allow_write
 from mlops_constructs.common.naming import check_name
 from mlops_constructs.common.network import JobNetwork
@@ -51,7 +52,6 @@ from mlops_constructs.common.tokens import is_token
 from mlops_constructs.serving import grants, hosting
 from mlops_constructs.serving.checks import check_network
 from mlops_constructs.serving.containers import SerialPipeline
-from mlops_constructs.serving.given import check_given
 from mlops_constructs.serving.model import ModelSource
 from mlops_constructs.serving.transform_job import (
     Split,

@@ -14,9 +14,9 @@ from typing import Any
 from aws_cdk import Duration, aws_s3 as s3
 
 from mlops_constructs.common.errors import Problems
+from mlops_constructs.common.given import whole_seconds
 from mlops_constructs.common.tokens import is_token
 from mlops_constructs.rules import instances
-from mlops_constructs.serving.given import whole_seconds
 
 _INSTANCE_TYPE = re.compile(r"ml\.[a-z0-9-]+\.[a-z0-9]+")
 _LONGEST_FILTER = 63

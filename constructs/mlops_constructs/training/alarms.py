@@ -21,6 +21,7 @@ from constructs import Construct
 
 from mlops_constructs.common.encryption import allow_publishers
 from mlops_constructs.common.errors import Problems
+from mlops_constructs.common.given import check_type
 from mlops_constructs.training.staleness import stale_alarm
 
 _MOST_DAYS = 366
@@ -31,6 +32,9 @@ def check_alarms(
     problems: Problems, *, max_duration: Duration | None, stale_after_days: int | None
 ) -> None:
     """Note what no alarm can watch."""
+    typed = check_type(problems, "max_duration", max_duration, Duration | None)
+    if not check_type(problems, "stale_after_days", stale_after_days, int | None) or not typed:
+        return
     problems.check(
         max_duration is None or max_duration.is_unresolved() or max_duration.to_milliseconds() > 0,
         "max_duration",

@@ -19,6 +19,7 @@ from constructs import Construct
 from mlops_constructs.common.encryption import allow_publishers
 from mlops_constructs.common.errors import Problems
 from mlops_constructs.common.findings import acknowledge, in_packs
+from mlops_constructs.common.given import check_type
 from mlops_constructs.common.roles import service_role
 from mlops_constructs.common.workflows import workflow, workflow_role
 from mlops_constructs.training import approval_states
@@ -55,6 +56,10 @@ def check_limits(
     problems: Problems, *, minimum: Mapping[str, float], maximum: Mapping[str, float]
 ) -> None:
     """Note what no rule can be made of."""
+    limits = Mapping[str, float]
+    typed = check_type(problems, "minimum", minimum, limits)
+    if not check_type(problems, "maximum", maximum, limits) or not typed:
+        return
     problems.check(
         bool(minimum or maximum),
         "minimum and maximum",
@@ -62,8 +67,8 @@ def check_limits(
         allowed="a limit of at least one measure: without one every version would be approved",
         instead="Write minimum={'auc': 0.93}, or let the pipeline register versions as Approved.",
     )
-    for what, limits in (("minimum", minimum), ("maximum", maximum)):
-        for name, limit in limits.items():
+    for what, given in (("minimum", minimum), ("maximum", maximum)):
+        for name, limit in given.items():
             problems.check(
                 _MEASURE.fullmatch(name) is not None and math.isfinite(limit),
                 f"{what}[{name!r}]",
@@ -71,6 +76,14 @@ def check_limits(
                 allowed="a number, for a key of the versions' customer metadata",
                 instead="Write a key that the pipeline's register step sets, such as 'auc'.",
             )
+    for name in minimum.keys() & maximum.keys():
+        problems.check(
+            minimum[name] <= maximum[name],
+            f"minimum[{name!r}] and maximum[{name!r}]",
+            got=(minimum[name], maximum[name]),
+            allowed="a minimum that is no more than the maximum: nothing would ever be approved",
+            instead="Swap them, or leave one out.",
+        )
 
 
 def approval_machine(

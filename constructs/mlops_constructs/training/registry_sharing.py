@@ -39,6 +39,7 @@ from mlops_constructs.common.accounts import is_account
 from mlops_constructs.common.approvals import approvals_of, bus_name, check_stage
 from mlops_constructs.common.encryption import allow_publishers
 from mlops_constructs.common.errors import Problems
+from mlops_constructs.common.given import check_type
 from mlops_constructs.common.pseudo import PARTITION
 from mlops_constructs.common.roles import service_role
 from mlops_constructs.common.tokens import is_literal
@@ -115,29 +116,20 @@ class RegistrySharing(Construct):
             allowed="a group whose name is known at synth",
             instead="Write its name as text.",
         )
-        stages = {each.account: each.stage for each in accounts if isinstance(each, StageAccount)}
-        numbers = [each.account if isinstance(each, StageAccount) else each for each in accounts]
-        problems.check(
-            bool(numbers)
-            and all(isinstance(number, str) and is_account(number) for number in numbers)
-            and len(set(numbers)) == len(numbers),
-            "accounts",
-            got=numbers,
-            allowed="one or more account numbers of 12 digits, each once",
-            instead="Write ['444455556666'].",
-        )
-        for stage in stages.values():
-            check_stage(problems, stage)
-        problems.check(
-            bool(buckets),
-            "buckets",
-            got=[],
-            allowed="the buckets with the artifacts",
-            instead="Name the bucket that training writes models to.",
-        )
+        check_type(problems, "repositories", repositories, Sequence[ecr.IRepository])
+        check_type(problems, "notify", notify, sns.ITopic | None)
+        stages = _stages(problems, accounts)
+        if check_type(problems, "buckets", buckets, Sequence[s3.IBucket]):
+            problems.check(
+                bool(buckets),
+                "buckets",
+                got=[],
+                allowed="the buckets with the artifacts",
+                instead="Name the bucket that training writes models to.",
+            )
         problems.raise_if_any()
-        others = [iam.AccountPrincipal(number) for number in numbers]
-        self._share_group(group, numbers)
+        others = [iam.AccountPrincipal(number) for number in stages]
+        self._share_group(group, list(stages))
         for bucket in buckets:
             self._share_bucket(bucket, others)
         for repository in repositories:
@@ -145,7 +137,9 @@ class RegistrySharing(Construct):
                 iam.PolicyStatement(principals=list(others), actions=list(_PULL))
             )
             self._warn_unless(result.statement_added, f"the repository {repository.node.path}")
-        self.rules = {number: self._pass_on(name, number, stages.get(number)) for number in numbers}
+        self.rules = {
+            number: self._pass_on(name, number, stage) for number, stage in stages.items()
+        }
         self.alarms: dict[str, cloudwatch.Alarm] = {}
         if notify is not None:
             if (key := notify.master_key) is not None:
@@ -252,3 +246,24 @@ class RegistrySharing(Construct):
                 f"The policy of {what} cannot be changed from here: let the other accounts in "
                 "where it is made, or their deployments fail.",
             )
+
+
+def _stages(problems: Problems, accounts: Sequence[str | StageAccount]) -> dict[str, str | None]:
+    """The stage of each account, None for all versions; what is none is noted."""
+    if not check_type(problems, "accounts", accounts, Sequence[str | StageAccount]):
+        return {}
+    pairs = [
+        (each.account, each.stage) if isinstance(each, StageAccount) else (each, None)
+        for each in accounts
+    ]
+    stages = dict(pairs)
+    problems.check(
+        bool(stages) and all(map(is_account, stages)) and len(stages) == len(pairs),
+        "accounts",
+        got=[number for number, _ in pairs],
+        allowed="one or more account numbers of 12 digits, each once",
+        instead="Write ['444455556666'].",
+    )
+    for stage in stages.values():
+        check_stage(problems, stage)
+    return stages

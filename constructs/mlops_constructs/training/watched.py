@@ -23,6 +23,7 @@ from constructs import Construct
 from mlops_constructs.common.console import console_url
 from mlops_constructs.common.encryption import allow_publishers
 from mlops_constructs.common.errors import Problems
+from mlops_constructs.common.given import check_type
 from mlops_constructs.training.alarms import check_alarms, make_alarms
 from mlops_constructs.training.costs import cost_of_runs
 from mlops_constructs.training.definition import PipelineDefinition
@@ -91,6 +92,7 @@ class WatchedPipeline(Construct):
             ValidationError: If CloudWatch cannot watch that.
         """
         problems = Problems(f"{self.node.path}/{construct_id}")
+        check_type(problems, "topic", topic, sns.ITopic)
         check_alarms(problems, max_duration=max_duration, stale_after_days=stale_after_days)
         problems.raise_if_any()
         return make_alarms(
