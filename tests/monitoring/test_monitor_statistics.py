@@ -347,3 +347,27 @@ answer += [[found[name] for name in names],
     )
     assert error == pytest.approx(0.032, abs=6e-4)
     assert ours == pytest.approx(theirs)
+
+
+def test_correlations_need_a_reference_that_knows_them(worker: Worker) -> None:
+    """In a smaller one, values that are common each may never have met."""
+    code = """
+from analysis.dependence import Dependence
+from analysis.sketch import Sample
+
+def sample(count, *, apart):
+    kept = Sample(["one", "two"])
+    one = rng.random(count) < 0.1
+    two = (rng.random(count) < 0.1) & ~(one & apart)
+    texts = [["yes" if each else "no" for each in column] for column in (one, two)]
+    kept.parts = {name: [pa.array(each)] for name, each in zip(kept.names, texts)}
+    kept.seen = count
+    return kept, {name: columns(each, each)[0] for name, each in zip(kept.names, texts)}
+
+answer = []
+for count in (999, 1000):
+    reference, known = sample(count, apart=True)
+    now, _ = sample(500, apart=False)
+    answer.append(Dependence(known, reference).change(now, 0.05) is None)
+"""
+    assert worker.evaluate(_COLUMNS + code) == [True, False]

@@ -619,6 +619,6 @@ SUBJECTS = (
     _subject("FeatureStoreGroup", _groups, _make_group, 40),
     _subject("TrainingPipeline", _pipelines, _make_pipeline, 10),
     _subject("BlueGreenEndpoint", _endpoints, _make_endpoint, 40),
-    _subject("ModelMonitorSuite", _monitors, _make_monitor, 30),
+    _subject("ModelMonitorSuite", _monitors, _make_monitor, 12),
     _subject("SecureVpcDomain", _domains, _make_domain, 20),
 )
