@@ -10,7 +10,19 @@ State = dict[str, Any]
 #: Stands for the partition in the ARNs of integrations until a machine is made of the states.
 PARTITION = "{partition}"
 
-_REASON = "{% $states.errorOutput.Error & ': ' & $states.errorOutput.Cause %}"
+#: What a state that catches an error assigns: ``$reason`` says what it was.
+ERROR_AS_REASON = {"reason": "{% $states.errorOutput.Error & ': ' & $states.errorOutput.Cause %}"}
+
+#: Of a call of the AWS SDK: five times in all.
+RETRY = (
+    {
+        "ErrorEquals": ["States.ALL"],
+        "IntervalSeconds": 2,
+        "MaxAttempts": 4,
+        "BackoffRate": 2,
+        "JitterStrategy": "FULL",
+    },
+)
 
 
 def task(
@@ -34,22 +46,14 @@ def task(
         "Type": "Task",
         "Resource": f"arn:{PARTITION}:states:::aws-sdk:{action}",
         "Arguments": dict(arguments),
-        "Retry": [
-            {
-                "ErrorEquals": ["States.ALL"],
-                "IntervalSeconds": 2,
-                "MaxAttempts": 4,
-                "BackoffRate": 2,
-                "JitterStrategy": "FULL",
-            }
-        ],
+        "Retry": list(RETRY),
         **({"End": True} if next_state is None else {"Next": next_state}),
     }
     if assign:
         made["Assign"] = dict(assign)
     if on_error is not None:
         made["Catch"] = [
-            {"ErrorEquals": ["States.ALL"], "Assign": {"reason": _REASON}, "Next": on_error}
+            {"ErrorEquals": ["States.ALL"], "Assign": ERROR_AS_REASON, "Next": on_error}
         ]
     return made
 

@@ -20,7 +20,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from mlops_constructs.common.states import choice, wait
+from mlops_constructs.common.states import ERROR_AS_REASON, RETRY, choice, wait
 
 _WEEK_SECONDS = 7 * 24 * 3600
 _NOW = "$floor($millis() / 1000)"
@@ -36,8 +36,12 @@ _POLL_SECONDS = 60
 _SETTLE_SECONDS = 20
 #: A day of looks, far from the 25,000 events that end an execution of Step Functions.
 _MOST_LOOKS = 24 * 3600 // _POLL_SECONDS
+_ELSE_TOLD = {
+    "ErrorEquals": ["States.ALL"],
+    "Assign": ERROR_AS_REASON,
+    "Next": "NotifyFailure",
+}
 _QUEUED = "Another execution is under way; this one begins when that one has ended."
-_REASON = {"reason": "{% $states.errorOutput.Error & ': ' & $states.errorOutput.Cause %}"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,17 +113,13 @@ class RetrainingWorkflow:
                 },
                 next_state="MayStart",
             ),
-            "MayStart": {
-                "Type": "Choice",
-                "Choices": [
-                    {"Condition": f"{{% {cool} %}}", "Next": "CoolingDown"},
-                    {
-                        "Condition": f"{{% $count($starts) >= {self.most_per_week} %}}",
-                        "Next": "NotifyCap",
-                    },
-                ],
-                "Default": "WriteStart",
-            },
+            "MayStart": choice(
+                {
+                    cool: "CoolingDown",
+                    f"$count($starts) >= {self.most_per_week}": "NotifyCap",
+                },
+                "WriteStart",
+            ),
             "CoolingDown": {
                 "Type": "Succeed",
                 "Comment": "The pipeline was started a short while ago.",
@@ -185,7 +185,11 @@ class RetrainingWorkflow:
                 "TimeoutSeconds": self.approval_seconds,
                 "Catch": [
                     {"ErrorEquals": ["Declined", "States.Timeout"], "Next": "Declined"},
-                    {"ErrorEquals": ["States.ALL"], "Assign": _REASON, "Next": "NotifyFailure"},
+                    {
+                        "ErrorEquals": ["States.ALL"],
+                        "Assign": ERROR_AS_REASON,
+                        "Next": "NotifyFailure",
+                    },
                 ],
                 "Next": "Look",
             },
@@ -327,16 +331,8 @@ class RetrainingWorkflow:
             "Resource": f"arn:{self.partition}:states:::aws-sdk:{action}",
             "Arguments": dict(arguments),
             **({"Assign": dict(assign)} if assign else {}),
-            "Retry": [
-                {
-                    "ErrorEquals": ["States.ALL"],
-                    "IntervalSeconds": 2,
-                    "MaxAttempts": 4,
-                    "BackoffRate": 2,
-                    "JitterStrategy": "FULL",
-                }
-            ],
-            "Catch": [{"ErrorEquals": ["States.ALL"], "Assign": _REASON, "Next": "NotifyFailure"}],
+            "Retry": list(RETRY),
+            "Catch": [_ELSE_TOLD],
             "Next": next_state,
         }
 

@@ -20,9 +20,9 @@ from typing import Any
 from aws_cdk import Duration
 
 from mlops_constructs.common.errors import Problems
-from mlops_constructs.common.given import whole_seconds
 from mlops_constructs.common.tokens import is_token
 from mlops_constructs.rules import instances
+from mlops_constructs.serving.fleet import check_timeouts
 from mlops_constructs.serving.model import ModelSource, check_archive
 
 #: The longest name of a component (botocore, ``InferenceComponentName``).
@@ -82,18 +82,12 @@ class Component:
                 allowed=f"{least} or more",
                 instead=f"Write {least}.",
             )
-        for name, timeout in (
-            ("download_timeout", self.download_timeout),
-            ("startup_timeout", self.startup_timeout),
-        ):
-            seconds = 60 if timeout is None else whole_seconds(timeout)
-            problems.check(
-                seconds is not None and 60 <= seconds <= 3600,
-                f"{what}.{name}",
-                got="a part of a second" if seconds is None else f"{seconds} s",
-                allowed="60 to 3600 s",
-                instead="Write Duration.minutes(20).",
-            )
+        check_timeouts(
+            problems,
+            what,
+            download_timeout=self.download_timeout,
+            startup_timeout=self.startup_timeout,
+        )
 
     def to_specification(self, model_name: str) -> dict[str, Any]:
         """``Specification`` (L1 spelling)."""

@@ -146,18 +146,12 @@ class Fleet:
                 else "1 to 512 GB",
                 instead="Leave it out.",
             )
-        for name, timeout in (
-            ("download_timeout", self.download_timeout),
-            ("startup_timeout", self.startup_timeout),
-        ):
-            seconds = 60 if timeout is None else whole_seconds(timeout)
-            problems.check(
-                seconds is not None and 60 <= seconds <= 3600,
-                f"{what}.{name}",
-                got="a part of a second" if seconds is None else f"{seconds} s",
-                allowed="60 to 3600 s",
-                instead="Write Duration.minutes(20).",
-            )
+        check_timeouts(
+            problems,
+            what,
+            download_timeout=self.download_timeout,
+            startup_timeout=self.startup_timeout,
+        )
 
     def to_variant(self) -> dict[str, Any]:
         """The properties of the production variant (L1 spelling)."""
@@ -250,3 +244,16 @@ class ManagedInstances(Fleet):
         if self.scale_in is not None:
             scaling["scaleInPolicy"] = {"strategy": self.scale_in.value}
         return super().to_variant() | {"managedInstanceScaling": scaling}
+
+
+def check_timeouts(problems: Problems, what: str, **timeouts: Duration | None) -> None:
+    """Note what SageMaker does not wait for: a model's download or its start."""
+    for name, timeout in timeouts.items():
+        seconds = 60 if timeout is None else whole_seconds(timeout)
+        problems.check(
+            seconds is not None and 60 <= seconds <= 3600,
+            f"{what}.{name}",
+            got="a part of a second" if seconds is None else f"{seconds} s",
+            allowed="60 to 3600 s",
+            instead="Write Duration.minutes(20).",
+        )

@@ -17,6 +17,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from mlops_constructs.common.states import ERROR_AS_REASON, RETRY, choice, wait
+
 #: What CDK's own deployments acknowledge; a template never asks for more.
 _CAPABILITIES = ["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"]
 
@@ -40,7 +42,6 @@ _FAILURE = (
     "$began > 0 and $exists($failed) ? $reason & '. ' & $failed[-1].LogicalResourceId & ': ' & "
     "$substring($failed[-1].ResourceStatusReason, 0, 4000) : $reason )"
 )
-_ERROR_AS_REASON = {"reason": "{% $states.errorOutput.Error & ': ' & $states.errorOutput.Cause %}"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,7 +99,7 @@ class ReleaseWorkflow:
                 },
                 "Next": "Settle",
             },
-            "Settle": _wait(_SETTLE_SECONDS, "ListReleases"),
+            "Settle": wait(_SETTLE_SECONDS, "ListReleases"),
             "ListReleases": self._task(
                 "sfn:listExecutions",
                 {
@@ -110,10 +111,10 @@ class ReleaseWorkflow:
                 next_state="IsMyTurn",
                 on_error="NotifyFailure",
             ),
-            "IsMyTurn": _choice(
+            "IsMyTurn": choice(
                 {"$oldest = $states.context.Execution.Id": "CheckApproval"}, "WaitForTurn"
             ),
-            "WaitForTurn": _wait(_QUEUE_SECONDS, "ListReleases"),
+            "WaitForTurn": wait(_QUEUE_SECONDS, "ListReleases"),
         }
 
     def _prepare(self) -> dict[str, Any]:
@@ -125,7 +126,7 @@ class ReleaseWorkflow:
                 next_state="IsStillApproved",
                 on_error="NotifyFailure",
             ),
-            "IsStillApproved": _choice({"$approval = 'Approved'": "ReadParameter"}, "Withdrawn"),
+            "IsStillApproved": choice({"$approval = 'Approved'": "ReadParameter"}, "Withdrawn"),
             "Withdrawn": {
                 "Type": "Pass",
                 "Comment": "The approval was taken back while the release waited for its turn.",
@@ -154,14 +155,14 @@ class ReleaseWorkflow:
                 next_state="IsStackIdle",
                 on_error="RestoreParameter",
             ),
-            "IsStackIdle": _choice(
+            "IsStackIdle": choice(
                 {
                     f"$not({_IN_PROGRESS})": "PutParameter",
                     _LATE: "GiveUp",
                 },
                 "WaitForStack",
             ),
-            "WaitForStack": _wait(_POLL_SECONDS, "DescribeStack"),
+            "WaitForStack": wait(_POLL_SECONDS, "DescribeStack"),
             "GiveUp": {
                 "Type": "Pass",
                 "Assign": {"reason": "{% 'The stack was busy for too long: ' & $status %}"},
@@ -201,7 +202,7 @@ class ReleaseWorkflow:
                 on_error="WhyRefused",
                 retry=False,
             ),
-            "WhyRefused": _choice(
+            "WhyRefused": choice(
                 {
                     "$contains($reason, 'No updates are to be performed')": "IsNews",
                     f"$contains($reason, '_IN_PROGRESS') and $not({_LATE})": "WaitForStack",
@@ -210,7 +211,7 @@ class ReleaseWorkflow:
                 "RestoreParameter",
             ),
             # The service may send the same approval twice.
-            "IsNews": _choice({"$before = $package": "Released"}, "NotifySuccess"),
+            "IsNews": choice({"$before = $package": "Released"}, "NotifySuccess"),
         }
 
     def _watch(self) -> dict[str, Any]:
@@ -237,9 +238,9 @@ class ReleaseWorkflow:
             on_error="WaitForUpdate",
         )
         return {
-            "WaitForUpdate": _wait(_POLL_SECONDS, "DescribeUpdate"),
+            "WaitForUpdate": wait(_POLL_SECONDS, "DescribeUpdate"),
             "DescribeUpdate": describe,
-            "IsUpdateDone": _choice(
+            "IsUpdateDone": choice(
                 {
                     f"{_IN_PROGRESS} and {_LATE} and $not($cancelled)": "CancelUpdate",
                     _IN_PROGRESS: "WaitForUpdate",
@@ -306,7 +307,7 @@ class ReleaseWorkflow:
         next_state: str,
         on_error: str,
         assign: Mapping[str, Any] | None = None,
-        caught: Mapping[str, Any] = _ERROR_AS_REASON,
+        caught: Mapping[str, Any] = ERROR_AS_REASON,
         retry: bool = True,
     ) -> dict[str, Any]:
         task: dict[str, Any] = {
@@ -321,28 +322,5 @@ class ReleaseWorkflow:
         if assign:
             task["Assign"] = dict(assign)
         if retry:
-            task["Retry"] = [
-                {
-                    "ErrorEquals": ["States.ALL"],
-                    "IntervalSeconds": 2,
-                    "MaxAttempts": 4,
-                    "BackoffRate": 2,
-                    "JitterStrategy": "FULL",
-                }
-            ]
+            task["Retry"] = list(RETRY)
         return task
-
-
-def _wait(seconds: int, next_state: str) -> dict[str, Any]:
-    return {"Type": "Wait", "Seconds": seconds, "Next": next_state}
-
-
-def _choice(cases: Mapping[str, str], default: str) -> dict[str, Any]:
-    return {
-        "Type": "Choice",
-        "Choices": [
-            {"Condition": f"{{% {condition} %}}", "Next": target}
-            for condition, target in cases.items()
-        ],
-        "Default": default,
-    }
