@@ -9,15 +9,13 @@ import subprocess
 import sys
 import tarfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import boto3
-
+from tests.deploy.accounts import cdk, client
 from tests.support import ROOT
 
 REGION = "eu-west-1"
@@ -26,10 +24,8 @@ STRANGER = "999999999999"
 GROUP = ENDPOINT = "churn"
 PARAMETER = f"/mlops/{GROUP}/approved-model"
 _EXAMPLE = ROOT / "examples" / "promotion_between_accounts"
-_LOCALCLOUD = ROOT / ".venv" / "bin" / "localcloud"
-_CDK = ROOT / "node_modules" / ".bin" / "cdk"
 # Minutes of baking take as many seconds as alarms and this machine need.
-_TIME_SCALE = "0.004"
+TIME_SCALE = ("--time-scale", "0.004")
 _IMAGE = f"141502667606.dkr.ecr.{REGION}.amazonaws.com/sagemaker-scikit-learn:1.4-2-cpu-py3"
 
 #: What is trained: two clusters told apart, and the version that answers.
@@ -78,12 +74,7 @@ class Accounts:
     outputs: dict[str, dict[str, str]]
 
     def client(self, account: str, service: str, **credentials: str) -> Any:
-        return boto3.client(
-            service,
-            endpoint_url=self.environment["AWS_ENDPOINT_URL"],
-            region_name=REGION,
-            **(credentials or {"aws_access_key_id": account, "aws_secret_access_key": "test"}),
-        )
+        return client(self.environment, account, service, REGION, **credentials)
 
     def person(self, name: str, role: str) -> Any:
         """SageMaker of the registry's account, as somebody who took a role there."""
@@ -144,38 +135,23 @@ def until(probe: Callable[[], Any], *, seconds: float = 30.0) -> Any:
     return found
 
 
-@contextmanager
-def local_cloud(home: Path) -> Iterator[dict[str, str]]:
-    """A local cloud; what a client needs to reach it."""
-    environment = os.environ | {"LOCALCLOUD_HOME": str(home)}
-    up = subprocess.run(
-        [_LOCALCLOUD, "up", "--json", "--time-scale", _TIME_SCALE],
-        env=environment,
-        stdout=subprocess.PIPE,
-        text=True,
-        check=True,
-    )
-    try:
-        yield json.loads(up.stdout)["environment"]
-    finally:
-        subprocess.run([_LOCALCLOUD, "down"], env=environment, capture_output=True, check=False)
-
-
 def deployed(cloud: dict[str, str], folder: Path) -> Accounts:
     """The example deployed: the registry first, then both stages with what it tells them."""
 
     def bootstrap(account: str) -> None:
         # In a folder without an app, which the CDK would synthesise for this.
-        cdk(cloud, account, folder, "bootstrap", f"aws://{account}/{REGION}", folder=folder)
+        cdk(cloud, account, REGION, "bootstrap", f"aws://{account}/{REGION}", folder=folder)
 
     def deploy(account: str, app: str, *stacks: str) -> dict[str, str]:
         outputs = folder / f"{account}.json"
         cdk(
             cloud,
             account,
-            folder,
+            REGION,
             *("deploy", *stacks, "--app", app, "--outputs-file", str(outputs)),
             *("--require-approval", "never", "--method", "direct"),
+            *("--output", str(folder / account)),
+            folder=_EXAMPLE,
         )
         made = json.loads(outputs.read_text())
         return {key: value for stack in made.values() for key, value in stack.items()}
@@ -284,25 +260,3 @@ def synthesised(folder: Path, **context: str) -> str:
         check=True,
     )
     return str(out)
-
-
-def cdk(
-    cloud: dict[str, str], account: str, out: Path, *words: str, folder: Path = _EXAMPLE
-) -> None:
-    done = subprocess.run(
-        [_CDK, *words, "--ci", "--no-notices", "--no-color", "--output", str(out / account)],
-        cwd=folder,
-        env=os.environ
-        | cloud
-        | {
-            "AWS_ACCESS_KEY_ID": account,
-            "AWS_REGION": REGION,
-            "AWS_DEFAULT_REGION": REGION,
-            "NODE_NO_WARNINGS": "1",
-            "PYTHONDONTWRITEBYTECODE": "1",
-        },
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]

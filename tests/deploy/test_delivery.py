@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import time
@@ -11,9 +10,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
 
+from tests.deploy.accounts import CDK, cdk, client, local_cloud
 from tests.support import ROOT
 
 pytestmark = [pytest.mark.deploy, pytest.mark.slow]
@@ -21,7 +20,6 @@ pytestmark = [pytest.mark.deploy, pytest.mark.slow]
 TOOLS, PROD = "111111111111", "222222222222"
 REGION = "us-east-1"
 _BIN = ROOT / ".venv" / "bin"
-_CDK = ROOT / "node_modules" / ".bin" / "cdk"
 
 #: What is delivered: one parameter, with the word that the commit says.
 _APP = """
@@ -97,18 +95,9 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def cloud(tmp_path_factory: pytest.TempPathFactory, checkout: Path) -> Iterator[dict[str, str]]:
-    home = os.environ | {"LOCALCLOUD_HOME": str(tmp_path_factory.mktemp("cloud"))}
-    up = subprocess.run(
-        [_BIN / "localcloud", "up", "--json", "--repository", f"octo-org/words={checkout}"],
-        env=home,
-        stdout=subprocess.PIPE,
-        text=True,
-        check=True,
-    )
-    try:
-        yield json.loads(up.stdout)["environment"]
-    finally:
-        subprocess.run([_BIN / "localcloud", "down"], env=home, capture_output=True, check=False)
+    home = tmp_path_factory.mktemp("cloud")
+    with local_cloud(home, "--repository", f"octo-org/words={checkout}") as environment:
+        yield environment
 
 
 @pytest.fixture(scope="module")
@@ -117,19 +106,16 @@ def delivered(cloud: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -
     folder = tmp_path_factory.mktemp("delivery")
     program = folder / "delivery.py"
     program.write_text(_DELIVERY)
-    app = f"{sys.executable} {program} {sys.executable} {_CDK} {ROOT}"
+    app = f"{sys.executable} {program} {sys.executable} {CDK} {ROOT}"
     for account, stack in ((TOOLS, "tools"), (PROD, "prod")):
         trust = ("--trust", TOOLS) if account != TOOLS else ()
         administrator = "arn:aws:iam::aws:policy/AdministratorAccess"
         policies = ("--cloudformation-execution-policies", administrator)
-        _cdk(cloud, account, folder, "bootstrap", f"aws://{account}/{REGION}", *trust, *policies)
+        words = ("bootstrap", f"aws://{account}/{REGION}", *trust, *policies)
+        cdk(cloud, account, REGION, *words, folder=folder)
         output = ("--output", str(folder / "out"))
-        _cdk(
-            cloud,
-            account,
-            folder,
-            *("deploy", stack, "--app", app, "--require-approval", "never", *output),
-        )
+        words = ("deploy", stack, "--app", app, "--require-approval", "never", *output)
+        cdk(cloud, account, REGION, *words, folder=folder)
     return _client(cloud, TOOLS, "codepipeline")
 
 
@@ -168,26 +154,8 @@ def test_no_stage_can_take_the_roles_of_another(delivered: Any, cloud: dict[str,
     _client(cloud, TOOLS, "iam").get_role(RoleName="words-prod-verifier")
 
 
-def _cdk(cloud: dict[str, str], account: str, folder: Path, *words: str) -> None:
-    done = subprocess.run(
-        [_CDK, *words, "--ci", "--no-notices", "--no-color"],
-        cwd=folder,
-        env=os.environ | cloud | {"AWS_ACCESS_KEY_ID": account, "NODE_NO_WARNINGS": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-
-
 def _client(cloud: dict[str, str], account: str, service: str) -> Any:
-    return boto3.client(
-        service,
-        endpoint_url=cloud["AWS_ENDPOINT_URL"],
-        region_name=REGION,
-        aws_access_key_id=account,
-        aws_secret_access_key="test",
-    )
+    return client(cloud, account, service, REGION)
 
 
 def _commit(folder: Path, message: str) -> None:

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from tests.deploy.accounts import local_cloud
 from tests.deploy.promotion_accounts import (
     GROUP,
     PROD,
@@ -24,9 +25,9 @@ from tests.deploy.promotion_accounts import (
     REGISTRY,
     STAGING,
     STRANGER,
+    TIME_SCALE,
     Accounts,
     deployed,
-    local_cloud,
     train_and_register,
     until,
     upload_code,
@@ -37,7 +38,7 @@ pytestmark = [pytest.mark.deploy, pytest.mark.slow]
 
 @pytest.fixture(scope="module")
 def accounts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Accounts]:
-    with local_cloud(tmp_path_factory.mktemp("cloud")) as environment:
+    with local_cloud(tmp_path_factory.mktemp("cloud"), *TIME_SCALE) as environment:
         yield deployed(environment, tmp_path_factory.mktemp("deployments"))
 
 

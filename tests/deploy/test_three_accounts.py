@@ -6,17 +6,15 @@ Ground, data and training of each, by the app as it is; what one account holds, 
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
 
 from stacks.environments import ENVIRONMENTS
+from tests.deploy.accounts import cdk, client, local_cloud
 from tests.support import ROOT
 
 pytestmark = [pytest.mark.deploy, pytest.mark.slow]
@@ -30,24 +28,12 @@ ACCOUNTS = dict(
     )
 )
 _LAYERS = ("Network", "Data", "Training")
-_LOCALCLOUD = ROOT / ".venv" / "bin" / "localcloud"
-_CDK = ROOT / "node_modules" / ".bin" / "cdk"
 
 
 @pytest.fixture(scope="module")
 def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    home = os.environ | {"LOCALCLOUD_HOME": str(tmp_path_factory.mktemp("cloud"))}
-    up = subprocess.run(
-        [_LOCALCLOUD, "up", "--hold-schedules", "--json"],
-        env=home,
-        stdout=subprocess.PIPE,
-        text=True,
-        check=True,
-    )
-    try:
-        yield json.loads(up.stdout)["environment"]
-    finally:
-        subprocess.run([_LOCALCLOUD, "down"], env=home, capture_output=True, check=False)
+    with local_cloud(tmp_path_factory.mktemp("cloud")) as environment:
+        yield environment
 
 
 @pytest.fixture(scope="module")
@@ -126,22 +112,9 @@ def test_deleting_in_one_account_leaves_the_others_alone(
 
 
 def _cdk(cloud: dict[str, str], name: str, out: Path, *words: str, folder: Path = ROOT) -> None:
-    done = subprocess.run(
-        [_CDK, *words, "--ci", "--no-notices", "--no-color", "--output", str(out / f"{name}.out")],
-        cwd=folder,
-        env=os.environ | cloud | {"AWS_ACCESS_KEY_ID": ACCOUNTS[name], "NODE_NO_WARNINGS": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    output = ("--output", str(out / f"{name}.out"))
+    cdk(cloud, ACCOUNTS[name], REGION, *words, *output, folder=folder)
 
 
 def _client(cloud: dict[str, str], name: str, service: str) -> Any:
-    return boto3.client(
-        service,
-        endpoint_url=cloud["AWS_ENDPOINT_URL"],
-        region_name=REGION,
-        aws_access_key_id=ACCOUNTS[name],
-        aws_secret_access_key="test",
-    )
+    return client(cloud, ACCOUNTS[name], service, REGION)
